@@ -1,0 +1,1 @@
+"""From a trained system to embeddings, scores, error rates, tables and figures."""

@@ -1,0 +1,58 @@
+"""Install the project's folders as one import package, ``speaker_bases``."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOMS = ["kaldi_feats", "models", "losses", "train", "evaluate"]
+
+# A folder `losses/` at the top is imported as `speaker_bases.losses`: top-level packages called
+# `models` or `evaluate` would clash with other people's.
+packages = []
+for room in ROOMS:
+    packages += [room] + [f"{room}.{sub}" for sub in find_packages(room)]
+
+TEST = [
+    "pytest>=8,<10",
+    "pytest-timeout>=2.3,<3",
+    "hypothesis>=6.100,<7",
+    "nbclient>=0.10,<1",
+    "ipykernel>=6.29,<8",
+    "ruff>=0.14,<1",
+]
+
+setup(
+    name="speaker-bases",
+    version="0.1.0",
+    description="Speaker verification with losses on speaker basis vectors (Heo et al. 2019)",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=[f"speaker_bases.{package}" for package in packages],
+    package_dir={f"speaker_bases.{p}": p.replace(".", "/") for p in packages},
+    package_data={"speaker_bases.kaldi_feats": ["*.sh"]},
+    install_requires=[
+        "tensorflow>=2.20,<2.22",
+        "keras>=3.14,<3.16",
+        "numpy>=2.0,<3",
+        "kaldiio>=2.18,<3",
+        "kaldi-native-fbank>=1.21,<2",
+        "soundfile>=0.13,<1",
+        "soxr>=0.5,<2",
+        "pandas>=2.2,<4",
+        "scikit-learn>=1.5,<2",
+        "joblib>=1.4,<2",
+        "tqdm>=4.66,<5",
+        "PyYAML>=6.0.2,<7",
+        "matplotlib>=3.9,<4",
+        "tensorboardX>=2.6,<3",
+    ],
+    extras_require={
+        "synthetic": ["espeakng-loader>=0.2.4,<1"],
+        "test": TEST,
+        "notebook": ["notebook>=7.2,<8", "ipykernel>=6.29,<8"],
+        "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
+        "jax": ["jax>=0.7,<0.12"],
+    },
+)

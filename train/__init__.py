@@ -1,0 +1,1 @@
+"""From a configuration and a data directory to a trained system."""
