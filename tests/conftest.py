@@ -1,0 +1,42 @@
+"""Where the tests find the data that is not part of the repository."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def shared_data(name: str) -> Path:
+    shared = Path(os.environ.get("SPEAKER_BASES_SHARED", ROOT.parent / "shared"))
+    folder = shared / "data" / name
+    if not folder.is_dir():
+        pytest.skip(f"{name} is not on this machine (looked in {folder})")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def librispeech_mini() -> Path:
+    """Real speech: LibriSpeech/ and trials/test-other.txt."""
+    return shared_data("librispeech-mini")
+
+
+@pytest.fixture(scope="session")
+def kaldi_golden() -> Path:
+    """What Kaldi's own programs compute."""
+    return shared_data("kaldi-golden")
+
+
+@pytest.fixture(scope="session")
+def voxceleb_trials() -> Path:
+    """VoxCeleb1's official original and cleaned trial lists."""
+    return shared_data("voxceleb1-trials")
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The folder that run.sh lies in."""
+    return ROOT
