@@ -1,0 +1,201 @@
+"""The residual stages that the paper's networks are made of."""
+
+import keras
+from keras import layers, ops
+
+LEAKY_RELU_SLOPE = 0.3
+
+
+def mask_frames(x, mask):
+    """Set the frames that `mask` leaves out to zero.
+
+    Args:
+        x: tensor of shape `(batch_size, frames, bands, channels)`.
+        mask: boolean tensor of shape `(batch_size, frames)`, or `None` for no padding.
+    """
+    if mask is None:
+        return x
+    return ops.where(mask[:, :, None, None], x, ops.zeros((), x.dtype))
+
+
+@keras.saving.register_keras_serializable(package="speaker_bases")
+class ConvBatchNorm(layers.Layer):
+    """A convolution over frames and bands, then batch normalization.
+
+    The input is padded by `kernel_size // 2` on both sides of both axes whatever its length.
+    (TensorFlow's "same" pads an even and an odd length differently under a stride of 2, so an
+    utterance in a padded batch would not give what it gives alone.)
+
+    Args:
+        filters: number of output channels.
+        kernel_size: odd size of the square kernel.
+        strides: pair of strides, over frames and over bands.
+        momentum: of the batch normalization's moving statistics.
+        kernel_regularizer: of the convolution's kernel; the normalization has none.
+
+    Call arguments:
+        x: tensor of shape `(batch_size, frames, bands, channels)`.
+        mask: boolean tensor of shape `(batch_size, frames)`; frames where it is `False` count as
+            zeros, and so does padding. Passed on by Keras.
+
+    Output shape:
+        `(batch_size, ceil(frames / strides[0]), ceil(bands / strides[1]), filters)`, with the
+        mask taken at every `strides[0]`-th frame.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: tuple[int, int] = (1, 1),
+        momentum: float = 0.99,
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = tuple(strides)
+        self.momentum = momentum
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.pad = layers.ZeroPadding2D(kernel_size // 2, dtype=self.dtype_policy, name="pad")
+        self.conv = layers.Conv2D(
+            filters,
+            kernel_size,
+            strides,
+            padding="valid",
+            use_bias=False,  # the normalization's beta is one
+            kernel_initializer="he_normal",
+            kernel_regularizer=self.kernel_regularizer,
+            dtype=self.dtype_policy,
+            name="conv",
+        )
+        self.norm = layers.BatchNormalization(
+            momentum=momentum, dtype=self.dtype_policy, name="norm"
+        )
+
+    def build(self, input_shape):
+        self.pad.build(input_shape)
+        padded_shape = self.pad.compute_output_shape(input_shape)
+        self.conv.build(padded_shape)
+        self.norm.build(self.conv.compute_output_shape(padded_shape))
+
+    def call(self, x, mask=None, training=None):
+        x = self.conv(self.pad(mask_frames(x, mask)))
+        return self.norm(x, training=training)
+
+    def compute_mask(self, x, mask=None):
+        return None if mask is None else mask[:, :: self.strides[0]]
+
+    def compute_output_shape(self, input_shape):
+        return self.conv.compute_output_shape(self.pad.compute_output_shape(input_shape))
+
+    def get_config(self):
+        return super().get_config() | {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "momentum": self.momentum,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+
+@keras.saving.register_keras_serializable(package="speaker_bases")
+class ResidualStage(layers.Layer):
+    """`blocks` residual blocks of two 3x3 convolutions: one `Res` row of Table 1 or Table 3.
+
+    A block is convolution, batch normalization, LeakyReLU(0.3), convolution, batch
+    normalization; its input is added, and a LeakyReLU(0.3) comes last (He et al. 2016a,
+    "post-activation"). The first block has the stage's stride, and where that or the number of
+    channels changes the shape, its input goes through a strided 1x1 convolution and batch
+    normalization before the addition.
+
+    Args:
+        filters: number of output channels.
+        blocks: number of blocks.
+        strides: pair of strides of the first block, over frames and over bands.
+        momentum: of the batch normalizations' moving statistics.
+        kernel_regularizer: of every convolution's kernel.
+
+    Call arguments:
+        x: tensor of shape `(batch_size, frames, bands, channels)`.
+        mask: boolean tensor of shape `(batch_size, frames)`; frames where it is `False` change
+            nothing where it is `True`. Passed on by Keras.
+
+    Output shape:
+        `(batch_size, ceil(frames / strides[0]), ceil(bands / strides[1]), filters)`, with the
+        mask taken at every `strides[0]`-th frame.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        blocks: int,
+        strides: tuple[int, int] = (1, 1),
+        momentum: float = 0.99,
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.blocks = blocks
+        self.strides = tuple(strides)
+        self.momentum = momentum
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.activation = layers.LeakyReLU(
+            LEAKY_RELU_SLOPE, dtype=self.dtype_policy, name="activation"
+        )
+        self.convs = []
+        for block in range(blocks):
+            first = self.strides if block == 0 else (1, 1)
+            self.convs.append(
+                (self._conv(3, first, f"conv{block}a"), self._conv(3, (1, 1), f"conv{block}b"))
+            )
+        self.shortcut = None
+
+    def _conv(self, kernel_size, strides, name):
+        return ConvBatchNorm(
+            self.filters,
+            kernel_size,
+            strides,
+            momentum=self.momentum,
+            kernel_regularizer=self.kernel_regularizer,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def build(self, input_shape):
+        if self.strides != (1, 1) or input_shape[-1] != self.filters:
+            self.shortcut = self._conv(1, self.strides, "shortcut")
+            self.shortcut.build(input_shape)
+        shape = input_shape
+        for conv_a, conv_b in self.convs:
+            conv_a.build(shape)
+            shape = conv_a.compute_output_shape(shape)
+            conv_b.build(shape)
+
+    def call(self, x, mask=None, training=None):
+        for block, (conv_a, conv_b) in enumerate(self.convs):
+            inner_mask = conv_a.compute_mask(x, mask)
+            y = self.activation(conv_a(x, mask=mask, training=training))
+            y = conv_b(y, mask=inner_mask, training=training)
+            if block == 0 and self.shortcut is not None:
+                x = self.shortcut(x, mask=mask, training=training)
+            x = self.activation(x + y)
+            mask = inner_mask
+        return x
+
+    def compute_mask(self, x, mask=None):
+        return None if mask is None else mask[:, :: self.strides[0]]
+
+    def compute_output_shape(self, input_shape):
+        return self.convs[0][0].compute_output_shape(input_shape)
+
+    def get_config(self):
+        return super().get_config() | {
+            "filters": self.filters,
+            "blocks": self.blocks,
+            "strides": self.strides,
+            "momentum": self.momentum,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }

@@ -1,0 +1,119 @@
+"""The paper's two networks: the ResNet-34s of Table 1 and of Table 3, one builder, two rows."""
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from .pooling import AddChannel, MaskedGlobalAveragePooling
+from .residual_stage import LEAKY_RELU_SLOPE, ConvBatchNorm, ResidualStage
+
+NUM_MEL_BINS = 64
+
+
+@dataclass(frozen=True)
+class ResNetTable:
+    """One of the paper's network tables, top to bottom."""
+
+    conv1_filters: int
+    conv1_strides: tuple[int, int]  # over frames, over mel bands
+    stage_filters: tuple[int, ...]  # Res1 .. Res4
+    stage_blocks: tuple[int, ...]
+    stage_strides: tuple[tuple[int, int], ...]
+    dense_units: int | None  # None: the pooled vector is the embedding
+
+
+TABLES = {
+    "table1": ResNetTable(
+        conv1_filters=16,
+        conv1_strides=(1, 1),
+        stage_filters=(16, 32, 64, 128),
+        stage_blocks=(3, 4, 6, 3),
+        stage_strides=((1, 1), (2, 2), (2, 2), (2, 2)),
+        dense_units=None,
+    ),
+    "table3": ResNetTable(
+        conv1_filters=64,
+        conv1_strides=(1, 2),
+        stage_filters=(64, 128, 256, 512),
+        stage_blocks=(3, 4, 6, 3),
+        stage_strides=((1, 1), (2, 2), (2, 2), (2, 2)),
+        dense_units=1024,
+    ),
+}
+
+
+@keras.saving.register_keras_serializable(package="speaker_bases")
+class Backbone(keras.Model):
+    """A functional model from frames to one embedding: a mask of the frames ends in it."""
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None
+
+
+def resnet34(
+    table: str | ResNetTable = "table1",
+    bn_momentum: float = 0.99,
+    kernel_regularizer=None,
+    name: str = "backbone",
+) -> keras.Model:
+    """The modified ResNet-34 of Heo et al. 2019, from features to embeddings.
+
+    Layers are named as the table's rows: `conv1`, `res1` .. `res4`, `pool` and, in Table 3,
+    `dense`. Utterances of different lengths go through in one batch with a Keras mask, and each
+    then has the embedding that it would have alone::
+
+        embeddings = resnet34()(features, mask=num_frames[:, None] > ops.arange(frames))
+
+    Args:
+        table: `"table1"` (VoxCeleb1, embeddings of 128), `"table3"` (VoxCeleb2, 1024), or the
+            numbers of a network of your own.
+        bn_momentum: momentum of the batch normalizations' moving statistics. Keras's default of
+            0.99 needs many hundreds of steps; take 0.9 for a short training.
+        kernel_regularizer: a Keras regularizer for the kernels of all convolutions and of the
+            dense layer; biases and normalizations have none.
+        name: of the model.
+
+    Input shape:
+        `(batch_size, frames, 64)`, any number of frames.
+
+    Output shape:
+        `(batch_size, 128)` or `(batch_size, 1024)`, float32 also under a mixed dtype policy.
+
+    Raises:
+        ValueError: if there is no such table.
+
+    Example:
+
+    >>> model = resnet34("table1")
+    >>> model(np.zeros((2, 304, 64))).shape
+    (2, 128)
+    """
+    if isinstance(table, str):
+        if table not in TABLES:
+            raise ValueError(
+                "Invalid value for argument `table`. "
+                f"Expected one of {sorted(TABLES)}. Received: table={table!r}"
+            )
+        table = TABLES[table]
+    options = {"momentum": bn_momentum, "kernel_regularizer": kernel_regularizer}
+
+    features = keras.Input((None, NUM_MEL_BINS), name="features")
+    x = AddChannel(name="channel")(features)
+    x = ConvBatchNorm(table.conv1_filters, 7, table.conv1_strides, **options, name="conv1")(x)
+    x = layers.LeakyReLU(LEAKY_RELU_SLOPE, name="conv1_activation")(x)
+    rows = zip(table.stage_filters, table.stage_blocks, table.stage_strides, strict=True)
+    for number, (filters, blocks, strides) in enumerate(rows, start=1):
+        x = ResidualStage(filters, blocks, strides, **options, name=f"res{number}")(x)
+    # The embedding is float32 whatever the policy: cosines and losses are computed from it.
+    last_dtype = None if table.dense_units else "float32"
+    x = MaskedGlobalAveragePooling(dtype=last_dtype, name="pool")(x)
+    if table.dense_units:
+        x = layers.Dense(
+            table.dense_units,
+            kernel_initializer="he_normal",
+            kernel_regularizer=kernel_regularizer,
+            dtype="float32",
+            name="dense",
+        )(x)
+    return Backbone(features, x, name=name)
