@@ -1,0 +1,70 @@
+"""Log mel filter banks as Kaldi's compute-fbank-feats computes them, with kaldi-native-fbank."""
+
+import kaldi_native_fbank as knf
+import numpy as np
+
+
+class Fbank:
+    """Computes features from samples.
+
+    Args:
+        options: every option's value, as `fbank_options.read_options` returns them.
+
+    Raises:
+        ValueError: the options contradict each other (more mel bins than the spectrum can fill).
+
+    Source: Kaldi's src/feat/feature-fbank.cc; kaldi-native-fbank is its code without the rest.
+    """
+
+    def __init__(self, options: dict):
+        self.sample_frequency = options["sample-frequency"]
+        self._options = _native_options(options)
+        self._open()
+
+    def _open(self) -> knf.OnlineFbank:
+        return knf.OnlineFbank(self._options)
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a frame has."""
+        return self._open().dim
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        """Features of one whole recording.
+
+        Args:
+            samples: (samples,), in the range of 16-bit integers, at the configured frequency.
+
+        Returns:
+            float32 (frames, dim); no frames if the recording is shorter than a window.
+        """
+        extractor = self._open()
+        extractor.accept_waveform(self.sample_frequency, samples)
+        extractor.input_finished()
+        frames = [extractor.get_frame(t) for t in range(extractor.num_frames_ready)]
+        return np.array(frames, np.float32).reshape(len(frames), extractor.dim)
+
+
+def _native_options(options: dict) -> knf.FbankOptions:
+    native = knf.FbankOptions()
+    frame, mel = native.frame_opts, native.mel_opts
+    frame.samp_freq = options["sample-frequency"]
+    frame.frame_length_ms = options["frame-length"]
+    frame.frame_shift_ms = options["frame-shift"]
+    frame.dither = options["dither"]
+    frame.preemph_coeff = options["preemphasis-coefficient"]
+    frame.remove_dc_offset = options["remove-dc-offset"]
+    frame.window_type = options["window-type"]
+    frame.blackman_coeff = options["blackman-coeff"]
+    frame.round_to_power_of_two = options["round-to-power-of-two"]
+    frame.snip_edges = options["snip-edges"]
+    mel.num_bins = options["num-mel-bins"]
+    mel.low_freq = options["low-freq"]
+    mel.high_freq = options["high-freq"]
+    native.use_energy = options["use-energy"]
+    native.energy_floor = options["energy-floor"]
+    native.raw_energy = options["raw-energy"]
+    native.htk_compat = options["htk-compat"]
+    native.use_log_fbank = options["use-log-fbank"]
+    native.use_power = options["use-power"]
+    return native

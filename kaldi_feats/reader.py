@@ -1,0 +1,202 @@
+"""Kaldi's ark/scp files: the one place that reads and writes them (with kaldiio)."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+
+from .data_dir import read_table
+from .files import InputError, atomic_write
+
+# Kaldi's kAutomaticMethod, what `copy-feats --compress=true` does.
+COMPRESSION_METHOD = 1
+
+
+class FeatureReader(Mapping):
+    """Matrices by utterance, each read from its ark when it is asked for.
+
+    Holds the text of the scp only, so it may be copied into other processes. A relative path in
+    the scp is relative to the current directory, as for Kaldi's programs.
+
+    Args:
+        scp: a sorted ``feats.scp``: lines of ``utterance ark:offset``.
+
+    Raises:
+        InputError: the scp is missing, empty or malformed.
+
+    Example::
+
+        reader = FeatureReader("data/train/feats.scp")
+        crop = reader[reader.utterances[0]][100:404]
+    """
+
+    def __init__(self, scp: str | os.PathLike):
+        self.scp = Path(scp)
+        self._table = read_table(self.scp)
+        self.utterances = list(self._table)
+
+    def __getitem__(self, utterance: str) -> np.ndarray:
+        """The matrix of one utterance, float32 (frames, dim).
+
+        Raises:
+            KeyError: the scp has no such utterance.
+            InputError: the ark is absent or broken, or the matrix holds NaN or infinity.
+        """
+        return _load(self.scp, self._table, utterance, ndim=2)
+
+    def __contains__(self, utterance: object) -> bool:
+        return utterance in self._table
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.utterances)
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+
+def read_vectors(scp: str | os.PathLike) -> tuple[list[str], np.ndarray]:
+    """Read a whole table of vectors (embeddings).
+
+    Returns:
+        The utterances in the scp's order, and float32 (utterances, dim).
+
+    Raises:
+        InputError: the scp or an ark is missing or broken, a vector holds NaN or infinity, or
+            the vectors differ in length.
+    """
+    table = read_table(scp)
+    open_arks: dict = {}
+    vectors = []
+    try:
+        for line, utterance in enumerate(table, start=1):
+            vectors.append(_load(scp, table, utterance, ndim=1, open_arks=open_arks))
+            if len(vectors[-1]) != len(vectors[0]):
+                raise InputError(
+                    f"{scp}:{line}: {utterance}: the vector has {len(vectors[-1])} numbers and "
+                    f"the first has {len(vectors[0])}; make the file again"
+                )
+    finally:
+        for file in open_arks.values():
+            file.close()
+    return list(table), np.stack(vectors)
+
+
+def read_num_frames(data_dir: str | os.PathLike) -> dict[str, int]:
+    """Read ``utt2num_frames``: how many frames each utterance has.
+
+    Raises:
+        InputError: the file is missing or malformed, or a count is not a positive integer.
+    """
+    path = Path(data_dir) / "utt2num_frames"
+    table = read_table(path)
+    counts = {}
+    for line, (utterance, text) in enumerate(table.items(), start=1):
+        if not text.strip().isdecimal() or int(text) == 0:
+            raise InputError(
+                f"{path}:{line}: expected a number of frames, found {text!r}; "
+                "make the features again"
+            )
+        counts[utterance] = int(text)
+    return counts
+
+
+def _load(
+    scp: str | os.PathLike,
+    table: Mapping[str, str],
+    utterance: str,
+    ndim: int,
+    open_arks: dict | None = None,
+) -> np.ndarray:
+    value = table[utterance]
+    try:
+        array = np.asarray(kaldiio.load_mat(value, fd_dict=open_arks))
+        # An offset behind the end of a truncated ark can come out as text of the wrong shape.
+        if array.ndim != ndim or array.size == 0 or array.dtype.kind != "f":
+            raise ValueError(f"found an array of shape {array.shape} and type {array.dtype}")
+    except FileNotFoundError as error:
+        raise _bad_entry(scp, table, utterance, f"{error.filename} is not there") from error
+    except Exception as error:  # kaldiio meets a broken ark with half a dozen kinds of error
+        what = f"cannot read {value} (truncated?): {error}"
+        raise _bad_entry(scp, table, utterance, what) from error
+    if not np.isfinite(array).all():
+        raise _bad_entry(scp, table, utterance, f"NaN or infinity in {value}")
+    return array.astype(np.float32, copy=False)
+
+
+def _bad_entry(scp, table: Mapping[str, str], utterance: str, what: str) -> InputError:
+    line = list(table).index(utterance) + 1
+    return InputError(f"{scp}:{line}: {utterance}: {what}; make the file again")
+
+
+class _Writer:
+    """``<name>.ark`` and ``<name>.scp``, which appear once the block ends without an error.
+
+    The scp is sorted and holds absolute paths, so that it can be read from any directory.
+    """
+
+    ndim: int
+
+    def __init__(self, scp: str | os.PathLike, compression_method: int | None = None):
+        self.scp = Path(scp).absolute()
+        self.ark = self.scp.with_suffix(".ark")
+        self._method = compression_method
+        self._offsets: dict[str, int] = {}
+
+    def __enter__(self):
+        self._beside = atomic_write(self.ark, "wb")
+        self._file = self._beside.__enter__()
+        return self
+
+    def write(self, utterance: str, array: np.ndarray) -> None:
+        """Append one utterance's array, as float32, in whatever order the utterances come.
+
+        Raises:
+            ValueError: the utterance was written before, or the array has the wrong rank.
+        """
+        array = np.asarray(array, dtype=np.float32)
+        if array.ndim != self.ndim:
+            raise ValueError(f"Expected an array of rank {self.ndim}. Received: {array.shape}")
+        if utterance in self._offsets:
+            raise ValueError(f"Utterance {utterance} is written twice")
+        self._file.write(f"{utterance} ".encode())
+        self._offsets[utterance] = self._file.tell()
+        kaldiio.save_mat(self._file, array, compression_method=self._method)
+
+    def __exit__(self, error_type, error, traceback) -> None:
+        if error_type is None:
+            self.scp.unlink(missing_ok=True)  # or an old scp would point into the new ark
+        self._beside.__exit__(error_type, error, traceback)
+        if error_type is None:
+            with atomic_write(self.scp) as file:
+                for utterance in sorted(self._offsets, key=str.encode):
+                    file.write(f"{utterance} {self.ark}:{self._offsets[utterance]}\n")
+
+
+class VectorWriter(_Writer):
+    """Writes one vector an utterance::
+
+    with VectorWriter("exp/softmax/seed0/embeddings/test.scp") as writer:
+        writer.write("id10270-x6uYqmx31kE-00001", embedding)  # (dim,)
+    """
+
+    ndim = 1
+
+    def __init__(self, scp: str | os.PathLike):
+        super().__init__(scp)
+
+
+class MatrixWriter(_Writer):
+    """Writes one matrix (frames, dim) an utterance.
+
+    Args:
+        scp: where the scp goes; the ark lies beside it under the same name.
+        compress: store one byte a number as ``copy-feats --compress=true`` does (a quarter of
+            the disk, an error of up to 0.09 on log-mel features).
+    """
+
+    ndim = 2
+
+    def __init__(self, scp: str | os.PathLike, compress: bool = False):
+        super().__init__(scp, COMPRESSION_METHOD if compress else None)
