@@ -1,0 +1,64 @@
+"""L_AMS, Eq. 4-5."""
+
+import keras
+from keras import ops
+
+from ._ops import as_labels, check_reduction
+
+
+@keras.saving.register_keras_serializable(package="speaker_bases")
+class AdditiveMarginSoftmax(keras.losses.Loss):
+    """Softmax over scaled cosines, the target's lowered by a margin: L_AMS, Eq. 4 and 5.
+
+    Formula:
+
+    ```
+    L_AMS = -sum_i log [ exp(s (cos(W_{y_i}, e_i) - m)) /
+                         (exp(s (cos(W_{y_i}, e_i) - m)) + R_i) ]
+    R_i = sum_{j != y_i} exp(s cos(W_j, e_i))
+    ```
+
+    Args:
+        scale: s, by which the cosines are multiplied.
+        margin: m, by which the target's cosine has to be larger.
+        reduction: `"sum"` over the batch, as Eq. 4 has it, or `"mean"`.
+        name: Optional name of the loss.
+        dtype: Of the computation. Not below float32: labels up to 2**24 pass through it.
+
+    Call arguments:
+        y_true: The speakers' labels, integers of shape `(batch,)` or `(batch, 1)`.
+        y_pred: Cosines of shape `(batch, num_speakers)`, as `SpeakerBases` with
+            `similarity="cosine"` computes them.
+        sample_weight: Optional weights of shape `(batch,)`.
+
+    Raises:
+        ValueError: If `reduction` is none of the two.
+
+    Example:
+
+    >>> loss = AdditiveMarginSoftmax(scale=5.0, margin=0.35)
+    >>> cosines = np.array([[0.9, 0.1, -0.2]], "float32")
+    >>> print(f"{float(loss([0], cosines)):.4f}")
+    0.1236
+    """
+
+    def __init__(
+        self, scale=5.0, margin=0.35, reduction="sum", name="additive_margin_softmax", dtype=None
+    ):
+        super().__init__(name=name, reduction=check_reduction(reduction), dtype=dtype or "float32")
+        self.scale = scale
+        self.margin = margin
+
+    def call(self, y_true, y_pred):
+        speakers = as_labels(y_true)
+        is_target = ops.one_hot(speakers, y_pred.shape[-1], dtype=y_pred.dtype)
+        logits = self.scale * (y_pred - self.margin * is_target)
+        return ops.sparse_categorical_crossentropy(speakers, logits, from_logits=True)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "scale": self.scale,
+            "margin": self.margin,
+            "dtype": self.dtype,
+        }
