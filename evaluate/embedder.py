@@ -1,0 +1,60 @@
+"""A trained system's network, made ready for whole utterances of different lengths."""
+
+import importlib
+
+import keras
+from keras import ops
+
+from ..kaldi_feats.files import InputError
+from ..models.experiment import ExperimentDir
+
+
+class UtteranceEmbedder(keras.Model):
+    """Embeddings of padded utterances, each what it would be alone.
+
+    Args:
+        backbone: a model from (batch, frames, bins) to (batch, dim) that honours a Keras mask
+            (batch, frames).
+
+    Call arguments:
+        inputs: a pair of features (batch, frames, bins) float32, padded at the end, and numbers
+            of frames (batch,) int32.
+
+    Output shape:
+        `(batch, dim)`
+    """
+
+    def __init__(self, backbone: keras.Model, **kwargs):
+        super().__init__(**kwargs)
+        self.backbone = backbone
+
+    def call(self, inputs):
+        features, num_frames = inputs
+        mask = ops.arange(ops.shape(features)[1], dtype="int32") < num_frames[:, None]
+        return self.backbone(features, mask=mask)
+
+
+def load_embedder(system: ExperimentDir) -> UtteranceEmbedder:
+    """Load ``embedder.keras``.
+
+    Raises:
+        InputError: if the system is not completely trained, or the file is not a model.
+    """
+    if not system.embedder.is_file():
+        raise InputError(f"{system.embedder}: missing; finish the training first (stage 2)")
+    return UtteranceEmbedder(load_model(system.embedder))
+
+
+def load_model(path) -> keras.Model:
+    """Load a saved model of this project, for inference only.
+
+    Raises:
+        InputError: if Keras cannot load it.
+    """
+    # A saved model names the classes of its layers, which must be registered by then.
+    for room in ("losses", "models.resnet"):
+        importlib.import_module(f"speaker_bases.{room}")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise InputError(f"{path}: Keras cannot load this model: {error}") from error

@@ -1,0 +1,138 @@
+"""Stage 4 through its command line."""
+
+import numpy as np
+import pytest
+from speaker_bases.evaluate.score import main
+
+
+@pytest.fixture
+def scored(corpus, make_system):
+    """A corpus and a system with embeddings; call it for main()'s exit code."""
+    system = make_system()
+    rng = np.random.default_rng(0)
+    vectors = {u: rng.normal(size=5).astype(np.float32) for u in corpus.utterances}
+    system.write_embeddings("test", vectors)
+
+    def run(*more, trial_list="synthetic"):
+        arguments = ["--system", system.path, "--data", corpus.test, "--list", trial_list, *more]
+        return main([str(argument) for argument in arguments])
+
+    run.corpus, run.system, run.vectors = corpus, system, vectors
+    return run
+
+
+def test_writes_every_trials_cosine_in_the_lists_order(scored):
+    assert scored() == 0
+    lines = scored.system.scores("synthetic").read_text().splitlines()
+    assert len(lines) == len(scored.corpus.all_pairs())
+    for line, (a, b) in zip(lines, scored.corpus.all_pairs(), strict=True):
+        enrol, test, score = line.split()
+        va, vb = (scored.vectors[u].astype(float) for u in (a, b))
+        assert (enrol, test) == (a, b)
+        assert float(score) == pytest.approx(va @ vb / np.linalg.norm(va) / np.linalg.norm(vb))
+        assert repr(float(score)) == score
+
+
+def test_does_nothing_when_current_and_redoes_when_not(scored):
+    assert scored() == 0
+    path = scored.system.scores("synthetic")
+    path.write_text("untouched\n")
+    assert scored() == 0
+    assert path.read_text() == "untouched\n"
+    scored.corpus.write_trials("synthetic", scored.corpus.all_pairs()[:7])
+    assert scored() == 0
+    assert len(path.read_text().splitlines()) == 7
+    path.unlink()
+    assert scored() == 0
+    assert path.is_file()
+
+
+def test_embeddings_by_another_name(scored):
+    scored.system.write_embeddings("other", {u: -v for u, v in scored.vectors.items()})
+    assert scored("--set", "other") == 0
+    assert scored.system.scores("synthetic").is_file()
+
+
+def fails(scored, capsys, **options) -> str:
+    """The one line that main() leaves on stderr, and no score file."""
+    assert scored(**options) == 1
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error
+    assert not scored.system.scores(options.get("trial_list", "synthetic")).exists()
+    return error
+
+
+def test_a_trial_of_an_unknown_utterance(scored, capsys):
+    path = scored.corpus.write_trials("bad", [("spk0-u0", "spk0-u1"), ("spk0-u0", "spk9-u9")])
+    error = fails(scored, capsys, trial_list="bad")
+    assert f"{path}:2: " in error and "spk9-u9" in error
+
+
+def test_a_trial_of_an_utterance_without_embedding(scored, capsys):
+    del scored.vectors["spk0-u1"]
+    scored.system.write_embeddings("test", scored.vectors)
+    error = fails(scored, capsys)
+    assert "trials/synthetic:1: " in error and "spk0-u1" in error and "test.scp" in error
+
+
+def test_a_label_that_contradicts_the_speakers(scored, capsys):
+    path = scored.corpus.test / "trials" / "bad"
+    path.write_text("spk0-u0 spk0-u1 target\nspk0-u0 spk1-u0 target\n")
+    error = fails(scored, capsys, trial_list="bad")
+    assert f"{path}:2: says target" in error and "spk0 and spk1" in error
+
+
+def test_no_such_list_names_those_there_are(scored, capsys):
+    assert "there is synthetic" in fails(scored, capsys, trial_list="vox1-o")
+
+
+def test_missing_embeddings(scored, capsys):
+    scored.system.embeddings("test").unlink()
+    assert "stage 3" in fails(scored, capsys)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_in_the_embeddings_ark(scored, capsys, value):
+    bad = np.full(5, value, np.float32)
+    scored.system.write_embeddings("test", scored.vectors | {"spk1-u0": bad})
+    error = fails(scored, capsys)
+    assert "test.scp:4: " in error and "spk1-u0" in error
+
+
+def test_a_zero_embedding(scored, capsys):
+    zero = np.zeros(5, np.float32)
+    scored.system.write_embeddings("test", scored.vectors | {"spk1-u0": zero})
+    error = fails(scored, capsys)
+    assert "test.scp:4: " in error and "spk1-u0" in error and "zero" in error
+
+
+def test_training_speakers_in_the_trials_are_refused(scored, capsys):
+    scored.system.configure(speakers=("spk2", "train1"))
+    error = fails(scored, capsys)
+    assert "1 of its 4 speakers (spk2) are among the training speakers" in error
+
+
+def test_training_speakers_outside_the_trials_do_not_matter(scored):
+    scored.system.configure(speakers=("spk3", "train1"))
+    pairs = [(a, b) for a, b in scored.corpus.all_pairs() if "spk3" not in a + b]
+    scored.corpus.write_trials("without3", pairs)
+    assert scored(trial_list="without3") == 0
+
+
+def test_a_system_without_its_speakers(scored, capsys):
+    scored.system.speakers.unlink()
+    assert "speakers.txt: missing" in fails(scored, capsys)
+
+
+def test_earlier_scores_survive_an_error(scored, capsys):
+    assert scored() == 0
+    before = scored.system.scores("synthetic").read_bytes()
+    scored.system.configure(speakers=("spk2",))
+    assert scored() == 1
+    assert scored.system.scores("synthetic").read_bytes() == before
+
+
+def test_usage_errors_are_argparses(scored, capsys):
+    with pytest.raises(SystemExit) as stop:
+        scored("--backend", "plda")
+    assert stop.value.code == 2
