@@ -1,0 +1,149 @@
+"""What every corpus gives stage 0, and how it comes to stand in the data folder.
+
+A module per corpus finds or makes the audio and describes it as a `Corpus`; `install` writes
+that as Kaldi data directories.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .data_dir import format_table, spk2utt_of, validate_data_dir, write_data_dir
+from .files import Stamp
+from .trials import Trials, format_trials, write_trials
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class DataSet:
+    """The utterances of one set.
+
+    Args:
+        wav_scp: utterance -> absolute path of its audio.
+        utt2spk: utterance -> speaker.
+    """
+
+    wav_scp: dict[str, str] = field(default_factory=dict)
+    utt2spk: dict[str, str] = field(default_factory=dict)
+
+    def add(self, utterance: str, speaker: str, audio: str | os.PathLike) -> None:
+        self.wav_scp[utterance] = os.path.abspath(audio)
+        self.utt2spk[utterance] = speaker
+
+    def tables(self) -> dict[str, str]:
+        """The text of each file of the data directory."""
+        return {
+            "wav.scp": format_table(self.wav_scp),
+            "utt2spk": format_table(self.utt2spk),
+            "spk2utt": format_table(spk2utt_of(self.utt2spk)),
+        }
+
+    def fingerprint(self) -> str:
+        """Changes with an id, a speaker, a path, or the size or date of an audio file."""
+        rows = []
+        for utterance, path in sorted(self.wav_scp.items()):
+            status = os.stat(path)
+            speaker = self.utt2spk[utterance]
+            rows.append((utterance, speaker, path, status.st_size, status.st_mtime_ns))
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+@dataclass
+class Corpus:
+    """A training set, a test set of other speakers, and the trials on the test set by list name."""
+
+    name: str
+    train: DataSet
+    test: DataSet
+    trials: dict[str, Trials]
+
+
+def install(corpus: Corpus, data: str | os.PathLike) -> bool:
+    """Write ``<data>/{train,test}`` and ``<data>/test/trials/<list>``.
+
+    A set whose utterances and audio are as before stays as it is, features included. One that
+    changed is written beside the old one, checked, and put in its place as a whole: what was
+    made from the old one (feats.scp, fbank/) goes with it.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        InputError: the new data directories are not valid; the old ones are then untouched.
+    """
+    data = Path(data)
+    sets = {"train": corpus.train, "test": corpus.test}
+    stamps = {name: Stamp(data / name / ".prepare.done", _inputs(sets[name])) for name in sets}
+    texts = {name: format_trials(trials) for name, trials in corpus.trials.items()}
+    overall = Stamp(
+        data / ".prepare.done",
+        {"corpus": corpus.name, "sets": {n: s.inputs for n, s in stamps.items()}}
+        | {"trials": {n: hashlib.sha256(t.encode()).hexdigest() for n, t in texts.items()}},
+    )
+    changed = [n for n in sets if not (stamps[n].is_current() and _as_written(data / n, sets[n]))]
+    same_trials = "test" not in changed and _same_files(data / "test" / "trials", texts)
+    if overall.is_current() and not changed and same_trials:
+        return False
+    for name in changed:
+        _write_beside(data / f".{name}.new", sets[name])
+    if not same_trials:
+        lists = data / (".test.new/trials" if "test" in changed else ".trials.new")
+        _remove(lists)
+        for name, trials in corpus.trials.items():
+            write_trials(lists / name, trials)
+    with overall.renew():
+        for name in changed:
+            _swap(data / f".{name}.new", data / name)
+        if not same_trials and "test" not in changed:
+            _swap(data / ".trials.new", data / "test" / "trials")
+    return True
+
+
+def _inputs(data_set: DataSet) -> dict:
+    return {"utterances": len(data_set.wav_scp), "fingerprint": data_set.fingerprint()}
+
+
+def _as_written(folder: Path, data_set: DataSet) -> bool:
+    tables = data_set.tables()
+    return all(_text(folder / name) == text for name, text in tables.items())
+
+
+def _same_files(folder: Path, texts: dict[str, str]) -> bool:
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return there == set(texts) and all(_text(folder / n) == t for n, t in texts.items())
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+
+
+def _write_beside(folder: Path, data_set: DataSet) -> None:
+    _remove(folder)
+    write_data_dir(folder, data_set.wav_scp, data_set.utt2spk)
+    validate_data_dir(folder)
+    with Stamp(folder / ".prepare.done", _inputs(data_set)).renew():
+        pass
+
+
+def _swap(new: Path, place: Path) -> None:
+    """Put a finished folder in its place; the one that was there goes."""
+    old = place.with_name(f".{place.name}.old")
+    _remove(old)
+    if place.exists():
+        log.info("%s has changed: what was made from the old one goes", place)
+        place.rename(old)
+    new.rename(place)
+    _remove(old)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)

@@ -1,0 +1,43 @@
+"""Check Kaldi data directories: the job of Kaldi's utils/validate_data_dir.sh."""
+
+import argparse
+import logging
+import sys
+
+from .data_dir import read_table, validate_data_dir
+from .files import run_tool
+from .trials import validate_trials
+
+log = logging.getLogger(__name__)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m speaker_bases.kaldi_feats.validate",
+        description="Check Kaldi data directories and the trial lists in them. The first thing "
+        "that is wrong is named on one line: which file, which line, what to do.",
+    )
+    parser.add_argument("data_dirs", nargs="+", metavar="DATA_DIR")
+    parser.add_argument(
+        "--features",
+        action="store_true",
+        help="check feats.scp and utt2num_frames too",
+    )
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+
+    def check() -> None:
+        for folder in arguments.data_dirs:
+            validate_data_dir(folder, features=arguments.features)
+            validate_trials(folder)
+            count = len(read_table(f"{folder}/utt2spk"))
+            log.info("%s: %d utterances, nothing wrong", folder, count)
+
+    return run_tool(check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
