@@ -137,10 +137,10 @@ def option_text(value: bool | int | float | str) -> str:
     return str(value)
 
 
-def write_settings(path: str | os.PathLike, options: dict, cmn_window: int) -> None:
+def write_settings(path: str | os.PathLike, options: dict, cmn_window: int, compress: bool) -> None:
     """Leave a record of what features were made with: an option file of every option.
 
-    compute-fbank-feats can read it; the sliding mean, another program's job, is a comment in it.
+    compute-fbank-feats can read it; what other programs do is in comments.
     """
     with atomic_write(path) as file:
         file.write("# What the features here were made with: compute-fbank-feats with\n")
@@ -148,6 +148,7 @@ def write_settings(path: str | os.PathLike, options: dict, cmn_window: int) -> N
             file.write(f"--{name}={option_text(value)}\n")
         file.write("# and then\n")
         file.write(f"{SLIDING_MEAN}--center=true --cmn-window={cmn_window} --norm-vars=false\n")
+        file.write(f"# copy-feats --compress={option_text(compress)}\n")
 
 
 def feature_settings(data_dir: str | os.PathLike) -> dict[str, str]:

@@ -1,0 +1,114 @@
+"""Recordings as wav.scp names them: plain files, or Kaldi pipes ending in ``|``."""
+
+import io
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+import numpy as np
+import soundfile
+
+from .files import InputError
+
+# Any of these turns what Kaldi cannot read into 16-bit wav on its standard output.
+CONVERTERS = {
+    "flac": "flac -c -d -s {} |",
+    "sox": "sox {} -t wav -e signed-integer -b 16 - |",
+    "ffmpeg": "ffmpeg -nostdin -v error -i {} -f wav -c:a pcm_s16le - |",
+}
+
+
+@dataclass
+class Recording:
+    """Decoded audio.
+
+    Attributes:
+        samples: float32 (samples, channels), in the range of 16-bit integers as Kaldi has them.
+        rate: in Hz.
+        warnings: what is odd about the file, though it could be read.
+    """
+
+    samples: np.ndarray
+    rate: int
+    warnings: list[str]
+
+
+def is_pipe(source: str) -> bool:
+    """Whether a value of wav.scp is a command to run."""
+    return source.endswith("|")
+
+
+def read_recording(source: str, where: str) -> Recording:
+    """Read a file (wav, flac, ogg and what else libsndfile knows) or a pipe's output.
+
+    Args:
+        source: the value in wav.scp.
+        where: ``wav.scp:LINE`` for messages.
+
+    Raises:
+        InputError: the file is missing, empty, truncated, of an unknown format or not finite, or
+            the command exits with an error.
+    """
+    place = f"{where}: {source}"
+    try:
+        with soundfile.SoundFile(_run(source, place) if is_pipe(source) else source) as file:
+            samples = file.read(dtype="float32", always_2d=True) * np.float32(32768)
+            expected, rate, details = file.frames, file.samplerate, file.extra_info
+    except soundfile.LibsndfileError as error:
+        raise InputError(
+            f"{place}: cannot be read: {error.error_string} Fetch or convert the file again, or "
+            "give a command that writes wav: 'ffmpeg -v error -i FILE -f wav - |'"
+        ) from None
+    if len(samples) == 0:
+        raise InputError(f"{place}: holds no samples; fetch it again, or remove the line")
+    if len(samples) < expected:
+        raise InputError(
+            f"{place}: truncated: {len(samples)} of {expected} samples; fetch it again"
+        )
+    if not np.isfinite(samples).all():
+        raise InputError(f"{place}: holds NaN or infinity; fetch or convert it again")
+    warnings = [] if is_pipe(source) else _truncated_wav(details)
+    return Recording(samples, rate, warnings)
+
+
+def _run(command: str, place: str) -> io.BytesIO:
+    """The command's output; run by /bin/sh, as Kaldi runs it."""
+    done = subprocess.run(command[:-1], shell=True, capture_output=True, check=False)
+    if done.returncode != 0:
+        errors = done.stderr.decode(errors="replace").strip().splitlines()
+        said = f": {errors[-1]}" if errors else ""
+        raise InputError(f"{place}: the command exits with code {done.returncode}{said}")
+    if not done.stdout:
+        raise InputError(f"{place}: the command writes nothing to its standard output")
+    return io.BytesIO(done.stdout)
+
+
+def _truncated_wav(details: str) -> list[str]:
+    """Kaldi only warns of a wav that ends before its header says; libsndfile does so in its log.
+
+    In a pipe the header cannot know the length, so there it means nothing.
+    """
+    found = re.search(r"^data : (\d+) \(should be (\d+)\)", details, re.MULTILINE)
+    if found is None or int(found[2]) >= int(found[1]):
+        return []
+    return [f"truncated? {found[1]} bytes of samples expected, {found[2]} there"]
+
+
+def as_kaldi_source(source: str, where: str) -> str:
+    """A value of wav.scp that Kaldi's own programs can read: wav files and pipes.
+
+    Raises:
+        InputError: the file is not wav and no program that could convert it is installed.
+    """
+    if is_pipe(source) or source.lower().endswith(".wav"):
+        return source
+    tools = [tool for tool in CONVERTERS if tool != "flac" or source.lower().endswith(".flac")]
+    for tool in tools:
+        if shutil.which(tool):
+            return CONVERTERS[tool].format(shlex.quote(source))
+    raise InputError(
+        f"{where}: {source}: Kaldi reads wav only, and none of {', '.join(tools)} is installed; "
+        "install one, or unset KALDI_ROOT for the embedded extractor"
+    )

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# One job of make_fbank.sh with Kaldi's programs: makes the arks that PLAN/JOB.list names.
+# An ark is complete once its scp has its name, and that is the last thing to happen.
+set -euo pipefail
+export LC_ALL=C
+
+if [ $# -ne 7 ]; then
+  echo "Usage: $0 KALDI_ROOT FBANK_CONFIG CMN_WINDOW COMPRESS PLAN FBANK_DIR JOB" >&2
+  exit 2
+fi
+kaldi=$1 config=$2 cmn_window=$3 compress=$4 plan=$5 fbankdir=$6 job=$7
+PATH=$kaldi/src/featbin:$PATH
+
+while IFS= read -r name <&3; do
+  ark=$fbankdir/$name
+  errors=$plan/$job.stderr
+  set +e
+  compute-fbank-feats --config="$config" scp:"$plan/$name.wav.scp" ark:- 2> "$errors" < /dev/null |
+    apply-cmvn-sliding --norm-vars=false --center=true --cmn-window="$cmn_window" ark:- ark:- |
+    copy-feats --compress="$compress" --write-num-frames=ark,t:"$ark.num_frames" \
+      ark:- ark,scp:"$ark.ark,$ark.scp.tmp"
+  status=("${PIPESTATUS[@]}")
+  set -e
+  cat "$errors" >&2
+  # Kaldi only warns when it cannot compute an utterance, of the wrong sample rate for instance.
+  if grep -q "Failed to compute features" "$errors"; then
+    exit 1
+  fi
+  for code in "${status[@]}"; do
+    # 1 is what they exit with when no utterance gave features: all were too short.
+    if [ "$code" -gt 1 ] || { [ "$code" -eq 1 ] && [ -s "$ark.scp.tmp" ]; }; then
+      echo "$0: exit codes ${status[*]} while making $ark.ark" >&2
+      exit 1
+    fi
+  done
+  touch "$ark.num_frames"
+  mv "$ark.scp.tmp" "$ark.scp"
+done 3< "$plan/$job.list"
