@@ -32,7 +32,9 @@ def run_tool(main: Callable[[], None]) -> int:
         main()
     except (InputError, OSError) as error:
         text = " ".join(str(error).split())
-        sys.stderr.write(f"{Path(sys.argv[0]).stem}: error: {text}\n")
+        program = Path(sys.argv[0])
+        name = program.parent.name if program.stem == "__main__" else program.stem
+        sys.stderr.write(f"{name}: error: {text}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; run the same command again to continue\n")

@@ -1,0 +1,49 @@
+"""`python -m speaker_bases.train`: stage 2 for one system and one seed."""
+
+import argparse
+import sys
+
+from ..kaldi_feats.files import run_tool
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train, or go on training, one system; 0 when complete, 1 bad input, 130 interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m speaker_bases.train",
+        description="Train one system with one seed. Started again, it goes on from its last "
+        "checkpoint; a complete one is left alone.",
+    )
+    parser.add_argument("--system", required=True, help="conf/systems/<system>.yaml")
+    parser.add_argument("--corpus", required=True, help="conf/corpora/<corpus>.yaml")
+    parser.add_argument("--data", required=True, help="training data directory with features")
+    parser.add_argument("--out", required=True, help="<exp>/<system>/seed<k>")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, help="instead of the corpus file's")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="any other setting, such as losses.hard_negative.num_negatives=50; may be repeated",
+    )
+    parser.add_argument("--workers", type=int, default=1, help="threads that read features ahead")
+    args = parser.parse_args(argv)
+
+    def body() -> None:
+        # Keras takes seconds to import: not before the arguments are known to be good.
+        from .config import load_config
+        from .trainer import train
+
+        overrides = list(args.overrides)
+        if args.epochs is not None:
+            overrides.append(f"epochs={args.epochs}")
+        config = load_config(args.system, args.corpus, overrides)
+        if not train(config, args.data, args.out, seed=args.seed, workers=args.workers):
+            raise KeyboardInterrupt
+
+    return run_tool(body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

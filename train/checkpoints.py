@@ -1,0 +1,165 @@
+"""Where a training stands, saved by step so that it goes on exactly there."""
+
+import logging
+import os
+import signal
+import time
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from ..kaldi_feats.files import InputError, atomic_write
+
+log = logging.getLogger(__name__)
+
+KEEP = 2  # the last one, and the one before in case the disk holds a bad one
+
+
+def state_of(model: keras.Model) -> dict[str, keras.Variable]:
+    """All variables that training changes, by a name that is the same in every process.
+
+    Weights and moving statistics, centres, the optimizer's slots and step count, and the running
+    means of the epoch's metrics.
+    """
+    groups = {
+        "model": model.variables,
+        "optimizer": model.optimizer.variables,
+        "metrics": model.metrics_variables,
+    }
+    return {
+        f"{group}/{number:04d}": variable
+        for group, variables in groups.items()
+        for number, variable in enumerate(variables)
+    }
+
+
+def save_checkpoint(folder: Path, model: keras.Model, step: int) -> Path:
+    """Write `step-<step>.npz`, whole or not at all, and remove all but the last few.
+
+    Args:
+        folder: `<exp>/<system>/seed<k>/checkpoints`.
+        model: compiled and built.
+        step: mini-batches trained on since the beginning.
+    """
+    path = Path(folder) / f"step-{step:09d}.npz"
+    arrays = {
+        name: keras.ops.convert_to_numpy(variable.value)
+        for name, variable in state_of(model).items()
+    }
+    with atomic_write(path, "wb") as file:
+        np.savez(file, **arrays)
+    log.debug("saved %s", path)
+    for old in _list(folder)[:-KEEP]:
+        old.unlink()
+    return path
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that can be read, or `None`."""
+    for path in reversed(_list(folder)):
+        try:
+            with zipfile.ZipFile(path) as file:
+                broken = file.testzip()
+            if broken is None:
+                return path
+            error = f"{broken} is damaged"
+        except (OSError, zipfile.BadZipFile) as problem:
+            error = problem
+        log.warning("%s cannot be read (%s); going back to the one before", path, error)
+    return None
+
+
+def step_of(path: Path) -> int:
+    """How many mini-batches a checkpoint's training had seen."""
+    return int(path.stem.removeprefix("step-"))
+
+
+def load_checkpoint(path: Path, model: keras.Model) -> None:
+    """Put a checkpoint's values into a model built from the same configuration.
+
+    Raises:
+        InputError: if the checkpoint is of a model of other variables.
+    """
+    variables = state_of(model)
+    with np.load(path) as arrays:
+        shapes = {name: arrays[name].shape for name in arrays.files}
+        if shapes != {name: tuple(variable.shape) for name, variable in variables.items()}:
+            raise InputError(
+                f"{path}: the checkpoint is of another model; train into an empty folder"
+            )
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Goes on from a checkpoint and saves new ones: at every epoch's end, every `minutes` within,
+    and when interrupted.
+
+    The first Ctrl-C (SIGINT) or SIGTERM ends the training after the batch in hand, saved; a
+    second one ends it at once. `interrupted` tells the caller, and so does `diverged`, when the
+    loss is no longer a finite number: what follows that is not saved.
+
+    Args:
+        folder: where the checkpoints lie; the last one there is loaded when training begins.
+        minutes: longest time between two checkpoints.
+    """
+
+    def __init__(self, folder: str | os.PathLike, minutes: float = 10.0):
+        super().__init__()
+        self.folder = Path(folder)
+        self.resume_from = last_checkpoint(self.folder)
+        self.step = step_of(self.resume_from) if self.resume_from else 0
+        self.interrupted = False
+        self.diverged = False
+        self._seconds = 60 * minutes
+        self._saved_at = time.monotonic()
+        self._saved_step = self.step
+        self._batch = -1
+        self._handlers: dict[int, object] = {}
+
+    def on_train_begin(self, logs=None):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._interrupt)
+
+    def on_train_end(self, logs=None):
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._batch = -1
+        # Not sooner: `fit` has just set the metrics' running means to zero, and an epoch that was
+        # begun before goes on with those of its first part.
+        if self.resume_from is not None:
+            load_checkpoint(self.resume_from, self.model)
+            self.resume_from = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        # With several steps in one execution, `batch` is the last of them.
+        self.step += batch - self._batch
+        self._batch = batch
+        if not np.isfinite((logs or {}).get("loss", 0.0)):
+            self.diverged = self.model.stop_training = True
+        elif self.interrupted or time.monotonic() - self._saved_at > self._seconds:
+            self._save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self.diverged:
+            self._save()
+
+    def _save(self) -> None:
+        if self.step > self._saved_step:
+            save_checkpoint(self.folder, self.model, self.step)
+        self._saved_at, self._saved_step = time.monotonic(), self.step
+
+    def _interrupt(self, number, frame) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+        log.warning("stopping after this batch; once more to stop at once")
+        self.model.stop_training = True
+
+
+def _list(folder: Path) -> list[Path]:
+    return sorted(Path(folder).glob("step-*.npz"))

@@ -1,0 +1,226 @@
+"""Read, check and merge the YAML files that say what is trained and on what."""
+
+import contextlib
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..kaldi_feats.files import InputError, atomic_write
+
+REDUCTION = ("sum", "mean")
+
+
+class Section(dict):
+    """A part of the configuration that may be left out or set to null."""
+
+
+# What each key may hold: a type, a tuple of allowed words, or a nested dictionary. `float` takes
+# integers too. A dictionary of `{str: type}` takes any keys.
+SCHEMA = {
+    # what the row of the paper's table says; none of it changes the training
+    "title": str,
+    "loss": str,
+    "paper_table": int,
+    "paper_eer": Section({str: float}),
+    "description": str,
+    # the system
+    "network": ("table1", "table3"),
+    "similarity": ("dot", "cosine"),
+    "losses": {
+        "softmax": Section(reduction=REDUCTION),
+        "center": Section(weight=float, alpha=float, reduction=REDUCTION),
+        "am_softmax": Section(scale=float, margin=float, reduction=REDUCTION),
+        "ge2e": Section(init_weight=float, init_bias=float, include_self=bool, reduction=REDUCTION),
+        "between_speaker": Section(weight=float, scale=float, reduction=REDUCTION),
+        "hard_negative": Section(num_negatives=int, scale=float, reduction=REDUCTION),
+    },
+    "weight_decay": float,
+    "optimizer": {
+        "name": ("adam", "sgd"),
+        "learning_rate": float,
+        "beta_1": float,
+        "beta_2": float,
+        "epsilon": float,
+        "amsgrad": bool,
+        "momentum": float,
+        "nesterov": bool,
+    },
+    "batch": {"size": int, "speakers": int, "crops_per_speaker": int},
+    # the corpus
+    "crop_frames": int,
+    "crops_per_utterance": int,
+    "epochs": int,
+    "bn_momentum": float,
+    "dtype_policy": ("float32", "mixed_bfloat16", "mixed_float16"),
+}
+LABELS = ("title", "loss", "paper_table", "paper_eer", "description")
+REQUIRED = ("network", "losses", "optimizer", "batch", "crop_frames", "epochs")
+DEFAULTS = {
+    "weight_decay": 0.0,
+    "crops_per_utterance": 1,
+    "bn_momentum": 0.99,
+    "dtype_policy": "float32",
+}
+
+
+def load_config(
+    system: str | os.PathLike, corpus: str | os.PathLike, overrides: list[str] | None = None
+) -> dict[str, Any]:
+    """Merge a system file, a corpus file and overrides, later ones winning.
+
+    Args:
+        system: path of a `conf/systems/*.yaml`; its stem is the system's name.
+        corpus: path of a `conf/corpora/*.yaml`; its stem is the corpus's name.
+        overrides: settings such as `"losses.hard_negative.num_negatives=20"`; the value is YAML,
+            and `null` takes an optional part (one of the losses) away.
+
+    Returns:
+        The complete configuration, with `system` and `corpus` (the names) added.
+
+    Raises:
+        InputError: a file that is missing or not YAML, an unknown key, a value of a wrong type,
+            a key that is missing, or parts that do not go together.
+    """
+    config = copy.deepcopy(DEFAULTS)
+    config["system"], config["corpus"] = Path(system).stem, Path(corpus).stem
+    for path in (system, corpus):
+        _merge(config, _load_yaml(path))
+    for override in overrides or []:
+        _merge(config, _parse_override(override))
+    for key in REQUIRED:
+        if key not in config:
+            raise InputError(f"{system}: neither this file nor {corpus} sets `{key}`")
+    _check_losses(config, system)
+    return config
+
+
+def save_config(path: str | os.PathLike, config: dict[str, Any]) -> None:
+    """Write a configuration as YAML, whole or not at all."""
+    with atomic_write(path) as file:
+        yaml.safe_dump(config, file, sort_keys=False, allow_unicode=True)
+
+
+def read_config(path: str | os.PathLike) -> dict[str, Any] | None:
+    """Read back what `save_config` wrote; `None` if there is no such file."""
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def _load_yaml(path) -> dict[str, Any]:
+    """A YAML file checked against the schema; errors name the file and the line."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such configuration file") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path}:{line}: not YAML: {error.problem}") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise InputError(f"{path}:1: expected `key: value` lines")
+    return _check(node, SCHEMA, path, "")
+
+
+def _check(node, schema, path, prefix: str):
+    """The value of a YAML node, if it is what the schema allows."""
+    where = f"{path}:{node.start_mark.line + 1}"
+    name = prefix.rstrip(".")
+    if isinstance(schema, dict):
+        if isinstance(schema, Section) and node.tag == "tag:yaml.org,2002:null":
+            return None
+        if not isinstance(node, yaml.MappingNode):
+            raise InputError(f"{where}: `{name}` takes keys of its own: {_known(schema)}")
+        return _check_mapping(node, schema, path, prefix)
+    if not isinstance(node, yaml.ScalarNode):
+        raise InputError(f"{where}: `{name}` takes a single value")
+    value = yaml.safe_load(yaml.serialize(node))
+    return _check_scalar(value, schema, where, name)
+
+
+def _check_mapping(node, schema, path, prefix: str) -> dict[str, Any]:
+    values = {}
+    for key_node, value_node in node.value:
+        key = key_node.value
+        where = f"{path}:{key_node.start_mark.line + 1}"
+        if key not in schema and str not in schema:
+            raise InputError(f"{where}: unknown key `{prefix}{key}`; known here: {_known(schema)}")
+        if key in values:
+            raise InputError(f"{where}: `{prefix}{key}` is set twice")
+        values[key] = _check(value_node, schema.get(key, schema.get(str)), path, f"{prefix}{key}.")
+    return values
+
+
+def _check_scalar(value, schema, where: str, name: str):
+    if isinstance(schema, tuple):
+        if value not in schema:
+            raise InputError(f"{where}: `{name}` is one of {', '.join(schema)}, not {value!r}")
+        return value
+    if schema is float:
+        # YAML 1.1 reads 1e-4, without a point, as a word.
+        with_point = isinstance(value, (int, str)) and not isinstance(value, bool)
+        with contextlib.suppress(ValueError):
+            value = float(value) if with_point else value
+    if not isinstance(value, schema) or (schema is not bool and isinstance(value, bool)):
+        raise InputError(f"{where}: `{name}` takes a value of type {schema.__name__}: {value!r}")
+    return value
+
+
+def _known(schema: dict) -> str:
+    return ", ".join(key for key in schema if isinstance(key, str)) or "any"
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    """`a.b=value` as a nested dictionary, checked like a file."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text}: expected key=value")
+    keys = name.split(".")
+    indented = "".join(f"{'  ' * depth}{key}:\n" for depth, key in enumerate(keys))
+    try:
+        node = yaml.compose(f"{indented.rstrip()} {value}", Loader=yaml.SafeLoader)
+        return _check(node, SCHEMA, f"--set {text}", "")
+    except yaml.MarkedYAMLError as error:
+        raise InputError(f"--set {text}: not YAML: {error.problem}") from None
+
+
+def _merge(base: dict, new: dict) -> None:
+    """Put `new` over `base`, in place, section by section; null takes a section away."""
+    for key, value in new.items():
+        if value is None:
+            base.pop(key, None)
+        elif isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def _check_losses(config: dict[str, Any], system) -> None:
+    """Refuse losses that do not go together, or do not fit the similarity or the batches."""
+    losses = set(config["losses"])
+    on_bases = losses & {"softmax", "am_softmax", "hard_negative"}
+    if len(on_bases) + ("ge2e" in losses) != 1:
+        raise InputError(
+            f"{system}: `losses` takes exactly one of softmax, am_softmax, hard_negative and "
+            f"ge2e; found {', '.join(sorted(losses)) or 'none'}"
+        )
+    if "between_speaker" in losses and not on_bases:
+        raise InputError(f"{system}: losses.between_speaker needs bases, and ge2e has none")
+    wanted = {"softmax": "dot", "am_softmax": "cosine", "hard_negative": "cosine"}
+    for loss in on_bases:
+        if config.get("similarity") != wanted[loss]:
+            raise InputError(f"{system}: losses.{loss} needs `similarity: {wanted[loss]}`")
+    batch = set(config["batch"])
+    if batch not in ({"size"}, {"speakers", "crops_per_speaker"}):
+        raise InputError(
+            f"{system}: `batch` takes either `size`, or `speakers` and `crops_per_speaker`; "
+            f"found {', '.join(sorted(batch))}"
+        )
+    for key in ("crop_frames", "crops_per_utterance", "epochs"):
+        if config[key] < 1:
+            raise InputError(f"{system}: `{key}` must be at least 1: {config[key]}")
