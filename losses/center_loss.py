@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from ._added_loss import AddedLoss
 from ._ops import as_labels, check_reduction
 
 
@@ -19,7 +20,6 @@ class CenterLoss(keras.layers.Layer):
         self.weight = weight
         self.reduction = check_reduction(reduction)
         self.centers_initializer = keras.initializers.get(centers_initializer)
-        self.center_metric = keras.metrics.Mean(name="center")
 
     def build(self, embeddings_shape, speakers_shape=None):
         self.centers = self.add_weight(
@@ -29,6 +29,7 @@ class CenterLoss(keras.layers.Layer):
             trainable=False,
         )
         self.alpha = self.add_weight(name="alpha", shape=(), initializer="zeros", trainable=False)
+        self.added_loss = AddedLoss("center", self)
 
     def call(self, embeddings, speakers, training=None):
         speakers = as_labels(speakers)
@@ -39,7 +40,7 @@ class CenterLoss(keras.layers.Layer):
         loss = ops.mean(loss) if self.reduction == "mean" else ops.sum(loss)
         loss = self.weight / 2 * loss
         self.add_loss(loss)
-        self.center_metric.update_state(loss)
+        self.added_loss.update_state(loss)
 
         if training:
             self._update(speakers, ops.stop_gradient(away))

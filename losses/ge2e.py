@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from ._added_loss import AddedLoss
 from ._ops import as_labels, check_reduction, product, unit
 
 SMALLEST_WEIGHT = 1e-6
@@ -21,7 +22,6 @@ class GE2E(keras.layers.Layer):
         self.init_bias = init_bias
         self.include_self = include_self
         self.reduction = check_reduction(reduction)
-        self.ge2e_metric = keras.metrics.Mean(name="ge2e")
 
     def build(self, embeddings_shape, speakers_shape=None):
         self.score_weight = self.add_weight(
@@ -33,6 +33,7 @@ class GE2E(keras.layers.Layer):
         self.score_bias = self.add_weight(
             name="score_bias", shape=(), initializer=keras.initializers.Constant(self.init_bias)
         )
+        self.added_loss = AddedLoss("ge2e", self)
 
     def call(self, embeddings, speakers):
         speakers = as_labels(speakers)
@@ -54,7 +55,7 @@ class GE2E(keras.layers.Layer):
         losses = 1.0 - target + impostor
         loss = ops.mean(losses) if self.reduction == "mean" else ops.sum(losses)
         self.add_loss(loss)
-        self.ge2e_metric.update_state(loss)
+        self.added_loss.update_state(loss)
         return embeddings
 
     def _score(self, cosines):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from ._added_loss import AddedLoss
 from ._ops import as_labels, hardest_negatives, inverse_norms, product, unit
 
 
@@ -32,8 +33,6 @@ class SpeakerBases(keras.layers.Layer):
         self.bases_regularizer = keras.regularizers.get(bases_regularizer)
         self.between_speaker = keras.regularizers.get(between_speaker)
         self.num_negatives = num_negatives
-        if self.between_speaker is not None:
-            self.between_speaker_metric = keras.metrics.Mean(name="between_speaker")
 
     def build(self, embeddings_shape, speakers_shape=None):
         self.bases = self.add_weight(
@@ -46,13 +45,15 @@ class SpeakerBases(keras.layers.Layer):
             self.bias = self.add_weight(
                 name="bias", shape=(self.num_speakers,), initializer="zeros"
             )
+        if self.between_speaker is not None:
+            self.added_loss = AddedLoss("between_speaker", self)
 
     def call(self, embeddings, speakers=None):
         embeddings = ops.cast(embeddings, self.variable_dtype)
         if self.between_speaker is not None:
             loss = self.between_speaker(self.bases)
             self.add_loss(loss)
-            self.between_speaker_metric.update_state(loss)
+            self.added_loss.update_state(loss)
         if self.similarity == "dot":
             logits = product(embeddings, self.bases)
             return logits + self.bias if self.use_bias else logits
