@@ -1,0 +1,56 @@
+# Sourced by run.sh and tests/run.sh, from the project's root: the Python environment.
+#
+#   . ./path.sh
+#   activate_environment "synthetic test"    # extras of setup.py that the caller needs
+#
+# Makes .venv on first use and installs the project into it; a later call installs nothing, unless
+# setup.py has changed or an extra is asked for that was not before. With USE_ACTIVE_ENV=true it
+# leaves all that to you and uses the environment that is active.
+
+export LC_ALL=C                     # Kaldi's sort order
+export PYTHONUNBUFFERED=1
+export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"    # TensorFlow's chatter, not its errors
+export TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"  # the default, but it announces it
+
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"
+      return 0
+    fi
+  done
+  echo "path.sh: error: no Python 3.11 or later found; set PYTHON=/path/to/python" >&2
+  return 1
+}
+
+activate_environment() {
+  local extras=$1 extra wanted stamp missing="" python
+  if [ "${USE_ACTIVE_ENV:-false}" = true ]; then
+    if ! python3 -c 'import speaker_bases.train' 2>/dev/null; then
+      echo "path.sh: error: the active environment ($(command -v python3)) lacks this project;" \
+        "pip install -e '.[${extras// /,}]'" >&2
+      return 1
+    fi
+    return 0
+  fi
+  if [ ! -x .venv/bin/python ] || [ ! -x .venv/bin/pip ]; then
+    python=$(find_python) || return 1
+    echo "path.sh: making .venv with $python"
+    "$python" -m venv .venv || return 1
+  fi
+  # shellcheck disable=SC1091
+  . .venv/bin/activate
+  wanted=$(cat setup.py pyproject.toml | cksum)
+  for extra in base $extras; do
+    stamp=.venv/.installed-$extra
+    [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] || missing="$missing $extra"
+  done
+  if [ -n "$missing" ]; then
+    echo "path.sh: installing into .venv:$missing (TensorFlow alone is 570 MB; minutes, once)"
+    pip install --quiet --disable-pip-version-check -e ".${extras:+[${extras// /,}]}" || return 1
+    for extra in base $extras; do
+      echo "$wanted" > ".venv/.installed-$extra"
+    done
+  fi
+}

@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# The recipe: from a corpus to a table of equal error rates, stage by stage.
+#
+# Usage: ./run.sh [options]
+#
+# Stages:
+#   0  corpus -> data directories and trial lists      data/{train,test}
+#   1  64-dim fbank, 3-s sliding mean                  data/{train,test}/{feats.scp,...}
+#   2  train each system with each seed                exp/<system>/seed<k>
+#   3  whole-utterance embeddings                      exp/<system>/seed<k>/embeddings
+#   4  score each trial list                           exp/<system>/seed<k>/scores
+#   5  tables, figures, report                         exp/{results.csv,RESULTS.md,report.html}
+# A stage skips what is complete and redoes what a changed option touches. After Ctrl-C the same
+# command goes on where it stopped.
+#
+# Options (--name value or --name=value) and their defaults:
+stage=0                     # first stage to run
+stop_stage=5                # last stage to run
+corpus=synthetic            # synthetic or librispeech
+corpus_dir=                 # where the corpus is (not for synthetic, which is made under --data)
+download=false              # librispeech: fetch the public mini-librispeech into --corpus-dir
+trials=                     # librispeech: trial list in VoxCeleb's format; without it, all pairs
+systems="softmax proposed2" # which of conf/systems/*.yaml
+seeds="0"                   # one training for each system and seed
+data=data                   # data directories
+exp=exp                     # trained systems, scores and results
+nj=2                        # parallel jobs of stages 0 and 1
+epochs=                     # instead of the corpus file's
+backend=cosine              # how two embeddings are compared
+fbank_config=conf/fbank.conf
+prepare_opts=               # more options for stage 0: python -m speaker_bases.kaldi_feats.prepare
+fbank_opts=                 # more options for stage 1: kaldi_feats/make_fbank.sh
+train_opts=                 # more options for stage 2, such as "--set bn_momentum=0.99"
+use_active_env=false        # true: the Python environment that is active, instead of .venv
+# Environment: KALDI_ROOT (stage 1 by Kaldi's own programs), train_cmd (run.pl, queue.pl, ...),
+# KERAS_BACKEND (tensorflow or jax), PYTHON (what .venv is made with).
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+options=" stage stop_stage corpus corpus_dir download trials systems seeds data exp nj epochs
+  backend fbank_config prepare_opts fbank_opts train_opts use_active_env "
+
+fail() { echo "run.sh: error: $*" >&2; exit 1; }
+
+show_help() { # the comments and variables above
+  sed -n '2,/^$/p' run.sh | sed 's/^# \{0,1\}//' | awk -F= '
+    /^[a-z_]+=/ { gsub("_", "-", $1); sub("^[^=]*=", ""); print "  --" $1 "=" $0; next } { print }'
+}
+
+command="./run.sh${*:+$(printf ' %q' "$@")}"
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) show_help; exit 0 ;;
+    --*=*) name=${1%%=*} value=${1#*=}; shift ;;
+    --*) [ $# -ge 2 ] || fail "$1 takes a value; see ./run.sh --help"; name=$1 value=$2; shift 2 ;;
+    *) fail "unexpected argument $1; see ./run.sh --help" ;;
+  esac
+  name=${name#--}
+  name=${name//-/_}
+  case $options in
+    *[[:space:]]"$name"[[:space:]]*) printf -v "$name" %s "$value" ;;
+    *) fail "unknown option --${name//_/-}; see ./run.sh --help" ;;
+  esac
+done
+[[ $stage =~ ^[0-5]$ && $stop_stage =~ ^[0-5]$ ]] || fail "--stage and --stop-stage are 0 to 5"
+case $corpus in
+  synthetic | librispeech) ;;
+  *) fail "--corpus is synthetic or librispeech, not '$corpus'" ;;
+esac
+for system in $systems; do
+  [ -f "conf/systems/$system.yaml" ] ||
+    fail "--systems: no such system '$system'; there are: $(cd conf/systems && echo *.yaml | sed 's/\.yaml//g')"
+done
+for seed in $seeds; do
+  [[ $seed =~ ^[0-9]+$ ]] || fail "--seeds are whole numbers, not '$seed'"
+done
+
+. ./path.sh
+USE_ACTIVE_ENV=$use_active_env
+extras=
+[ "$corpus" = synthetic ] && extras=synthetic
+activate_environment "$extras" || exit 1
+
+runs=$(for system in $systems; do for seed in $seeds; do echo "$exp/$system/seed$seed"; done; done)
+begin_stage() { echo "$(date +%H:%M:%S) stage $1: $2"; }
+runs_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
+
+# Options kept in one variable are split into words on purpose from here on.
+# shellcheck disable=SC2086
+if runs_stage 0; then
+  begin_stage 0 "$corpus -> data directories in $data"
+  from=()
+  [ -n "$corpus_dir" ] && from+=(--corpus-dir "$corpus_dir")
+  [ -n "$trials" ] && from+=(--trials "$trials")
+  [ "$download" = true ] && from+=(--download)
+  python -m speaker_bases.kaldi_feats.prepare "$corpus" --data "$data" --nj "$nj" \
+    "${from[@]}" $prepare_opts
+fi
+
+# shellcheck disable=SC2086
+if runs_stage 1; then
+  begin_stage 1 "features of $data/train and $data/test"
+  for set in train test; do
+    kaldi_feats/make_fbank.sh --nj "$nj" --fbank-config "$fbank_config" $fbank_opts "$data/$set"
+  done
+fi
+
+# shellcheck disable=SC2086
+if runs_stage 2; then
+  for run in $runs; do
+    begin_stage 2 "train $run"
+    system=${run#"$exp/"}
+    python -m speaker_bases.train --system "conf/systems/${system%/*}.yaml" \
+      --corpus "conf/corpora/$corpus.yaml" --data "$data/train" --out "$run" \
+      --seed "${run##*seed}" ${epochs:+--epochs "$epochs"} $train_opts
+  done
+fi
+
+if runs_stage 3; then
+  begin_stage 3 "embeddings of $data/test and $data/train"
+  python -m speaker_bases.evaluate.baseline --exp "$exp" --data "$data"
+  for run in $runs; do
+    for set in test train; do
+      python -m speaker_bases.evaluate.embed --system "$run" --data "$data/$set"
+    done
+  done
+fi
+
+if runs_stage 4; then
+  begin_stage 4 "scores by $backend"
+  for list in "$data"/test/trials/*; do
+    for run in "$exp/baseline/seed0" $runs; do
+      python -m speaker_bases.evaluate.score --system "$run" --data "$data/test" \
+        --list "${list##*/}" --backend "$backend"
+    done
+  done
+fi
+
+if runs_stage 5; then
+  begin_stage 5 "tables and figures in $exp"
+  python -m speaker_bases.evaluate.report --exp "$exp" --data "$data" \
+    --systems-conf conf/systems --corpus-conf "conf/corpora/$corpus.yaml" --command "$command"
+fi
