@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by run.sh and tests/run.sh, from the project's root: the Python environment.
 #
 #   . ./path.sh

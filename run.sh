@@ -43,9 +43,9 @@ options=" stage stop_stage corpus corpus_dir download trials systems seeds data 
 
 fail() { echo "run.sh: error: $*" >&2; exit 1; }
 
-show_help() { # the comments and variables above
-  sed -n '2,/^$/p' run.sh | sed 's/^# \{0,1\}//' | awk -F= '
-    /^[a-z_]+=/ { gsub("_", "-", $1); sub("^[^=]*=", ""); print "  --" $1 "=" $0; next } { print }'
+show_help() { # the comments and variables above, the variables spelled as options
+  sed -n '2,/^$/p' run.sh |
+    sed -E 's/^# ?//; :dash; s/^([a-z-]+)_([a-z_]*=)/\1-\2/; t dash; s/^[a-z-]+=/  --&/'
 }
 
 command="./run.sh${*:+$(printf ' %q' "$@")}"
