@@ -1,5 +1,6 @@
 """What embeddings and scores were made from, so that what is current is not made again."""
 
+import json
 from pathlib import Path
 
 from ..kaldi_feats.fbank_options import feature_settings
@@ -41,7 +42,35 @@ def score_stamp(
         # Embeddings that another program made have no stamp.
         "embeddings": _digest_if_there(_embedding_stamp_path(system, data_set)),
     }
-    return Stamp(scores.with_name(f".{scores.name}.done"), inputs)
+    return Stamp(_score_stamp_path(scores), inputs)
+
+
+def why_stale(system: ExperimentDir, data_dir: Path, trial_list: str, backend: str) -> str | None:
+    """Why a score file is not of the system and the trial list as they now are; None if it is.
+
+    A score file without a stamp is another program's, which its user vouches for.
+    """
+    if not (data_dir / "trials" / trial_list).is_file():
+        return f"{data_dir / 'trials'} has no list {trial_list}"
+    scores = system.scores(trial_list, backend)
+    made = _read(_score_stamp_path(scores))
+    if made is None:
+        return None
+    stamp = score_stamp(system, data_dir, trial_list, backend, made.get("set", ""))
+    if not stamp.is_current():
+        return "scored from other embeddings or another trial list; run stage 4 again"
+    embedded = _read(_embedding_stamp_path(system, made["set"]))
+    if embedded and system.embedder.is_file() and embedded["made_by"] != digest(system.embedder):
+        return "embedded by an earlier training; run stages 3 and 4 again"
+    return None
+
+
+def _read(path: Path) -> dict | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _score_stamp_path(scores: Path) -> Path:
+    return scores.with_name(f".{scores.name}.done")
 
 
 def _embedding_stamp_path(system: ExperimentDir, data_set: str) -> Path:

@@ -74,6 +74,7 @@ class System(ExperimentDir):
             "loss": "L_S",
             "paper_table": 2,
             "paper_eer": {"vox1-o": 7.78},
+            "features": {},
         } | more
         self.config.write_text(yaml.safe_dump(config))
         self.speakers.write_text("".join(f"{speaker}\n" for speaker in speakers))
@@ -105,6 +106,6 @@ def make_corpus(tmp_path):
 def make_system(tmp_path):
     def make(name="softmax", seed=0, **config) -> System:
         system = System(tmp_path / "exp" / name / f"seed{seed}")
-        return system.configure(name, seed, **config)
+        return system.configure(config.pop("system", name), seed, **config)
 
     return make

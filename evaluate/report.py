@@ -1,0 +1,131 @@
+"""Stage 5: tables, figures and a report of everything scored under one experiment folder."""
+
+import argparse
+import datetime
+import logging
+import shlex
+import sys
+from itertools import groupby
+from pathlib import Path
+
+import yaml
+
+from ..kaldi_feats.files import InputError, atomic_write, run_tool
+from . import plots
+from .document import Block, Figure, Heading, to_html, to_markdown
+from .paper import position
+from .results import Collected, Result, collect, systems, write_csv
+from .tables import document
+
+_PROG = "python -m speaker_bases.evaluate.report"
+
+_log = logging.getLogger(__name__)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the report of an experiment folder; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=_PROG,
+        description="Compute EER and minDCF of every score file under EXP and write "
+        "EXP/results.csv, EXP/RESULTS.md (also printed), EXP/report.html and EXP/figures/.",
+    )
+    parser.add_argument("--exp", type=Path, required=True, help="folder of the systems")
+    parser.add_argument("--data", type=Path, required=True, help="folder with test/trials/ in it")
+    parser.add_argument(
+        "--systems-conf",
+        type=Path,
+        default=Path("conf/systems"),
+        help="the systems that there could be; those without results are 'not run' "
+        "(default: conf/systems)",
+    )
+    parser.add_argument(
+        "--corpus-conf", type=Path, required=True, help="conf/corpora/CORPUS.yaml of the data"
+    )
+    parser.add_argument("--command", help="what made all this, to stand in the report")
+    args = parser.parse_args(argv)
+    command = args.command or f"{_PROG} {shlex.join(sys.argv[1:] if argv is None else argv)}"
+    return run_tool(
+        lambda: report(args.exp, args.data, args.systems_conf, args.corpus_conf, command)
+    )
+
+
+def report(exp: Path, data: Path, systems_conf: Path, corpus_conf: Path, command: str) -> Collected:
+    """Write results.csv, RESULTS.md, report.html and the figures; print RESULTS.md.
+
+    Raises:
+        InputError: if a configuration, trial list or score file is missing or broken.
+    """
+    corpus = corpus_conf.stem
+    description = _load_yaml(corpus_conf).get("description")
+    if not description:
+        raise InputError(
+            f"{corpus_conf}: has no description; say there what its numbers are comparable with"
+        )
+    known = {path.stem: _load_yaml(path) for path in sorted(systems_conf.glob("*.yaml"))}
+    if not known:
+        raise InputError(f"{systems_conf}: no system files (*.yaml) here")
+    found = collect(exp, data / "test", corpus)
+    found.results.sort(key=lambda result: (position(result.row["system"]), result.row["seed"]))
+
+    made = f"Made by `{command}` from scores of {_date_of_scores(exp)}."
+    blocks = document(found, corpus, " ".join(description.split()), known, made)
+    blocks += _figures(exp, found.results)
+    write_csv(exp / "results.csv", found.results)
+    markdown = to_markdown(blocks, exp)
+    for name, text in (("RESULTS.md", markdown), ("report.html", to_html(blocks))):
+        with atomic_write(exp / name) as file:
+            file.write(text)
+    sys.stdout.write(markdown)
+    return found
+
+
+def _figures(exp: Path, results: list[Result]) -> list[Block]:
+    folder = exp / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks: list[Block] = [Heading("Figures")]
+
+    def draw(plot, what, name: str, caption: str) -> None:
+        path = folder / f"{name}.png"
+        plot(what, path)
+        blocks.append(Figure(path, caption))
+
+    def key(result: Result) -> tuple[str, str]:
+        return result.row["trial_list"], result.row["backend"]
+
+    for (name, backend), group in groupby(sorted(results, key=key), key=key):
+        group = list(group)
+        on = f"{name}, {backend}"
+        draw(plots.det, group, f"det-{name}-{backend}", f"DET curves on {on}")
+        draw(plots.eer_bars, group, f"eer-{name}-{backend}", f"EER on {on}")
+        draw(plots.score_histograms, group, f"scores-{name}-{backend}", f"Scores on {on}")
+    reported = {(result.row["system"], result.row["seed"]) for result in results}
+    logs = {
+        f"{system.path.parent.name}, {system.path.name}": system.log
+        for system in systems(exp)
+        if system.log.is_file() and any(system.path.parent.name == name for name, _ in reported)
+    }
+    if logs:
+        draw(plots.training_curves, logs, "training", "Losses while training")
+    return blocks if len(blocks) > 1 else []
+
+
+def _date_of_scores(exp: Path) -> str:
+    times = [path.stat().st_mtime for path in exp.glob("*/seed*/scores/*.txt")]
+    newest = max(times, default=None)
+    return "no date" if newest is None else datetime.date.fromtimestamp(newest).isoformat()
+
+
+def _load_yaml(path: Path) -> dict:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; name a file of conf/") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML: {error}") from error
+    if not isinstance(loaded, dict):
+        raise InputError(f"{path}: expected 'key: value' lines")
+    return loaded
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,191 @@
+"""Error rates of every scored system, from the score files and the trial lists alone."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..kaldi_feats.files import atomic_write
+from ..models.experiment import ExperimentDir
+from .interval import eer_interval
+from .metrics import DetCurve, det_curve, eer, min_dcf
+from .paper import paper_eer
+from .score_file import read_scores
+from .stamps import why_stale
+from .system_config import load_config
+from .trial_list import TrialList, load_trial_list
+
+COLUMNS = [
+    "system",
+    "loss",
+    "corpus",
+    "trial_list",
+    "trials",
+    "targets",
+    "nontargets",
+    "backend",
+    "seed",
+    "eer_percent",
+    "eer_low",
+    "eer_high",
+    "min_dcf_0.01",
+    "min_dcf_0.05",
+    "paper_eer_percent",
+]
+"""Of results.csv; the rates in percent, the interval's ends too."""
+
+HISTOGRAM_BINS = 60
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One system, seed, trial list and back-end: a row of results.csv, and what figures need.
+
+    Attributes:
+        row: the columns of results.csv, in order; rates in percent, NaN where the paper has none.
+        title: the system's name in the paper's tables, from its configuration.
+        curve: the DET curve, thinned to the points that a figure can show.
+        histograms: (edges, target density, non-target density).
+    """
+
+    row: dict
+    title: str
+    curve: DetCurve = field(repr=False)
+    histograms: tuple[np.ndarray, np.ndarray, np.ndarray] = field(repr=False)
+
+
+@dataclass
+class Collected:
+    """What was found under ``<exp>``.
+
+    Attributes:
+        results: one for each score file.
+        lists: the trial lists that they belong to, by name: the counts to be printed.
+        left_out: sentences that say which systems or scores are not in `results`, and why.
+    """
+
+    results: list[Result] = field(default_factory=list)
+    lists: dict[str, dict] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+def collect(exp: Path, data_dir: Path, corpus: str) -> Collected:
+    """Compute the error rates of all systems of one corpus.
+
+    Args:
+        exp: the folder with ``<system>/seed<k>``.
+        data_dir: the test set's data directory, with its trial lists.
+        corpus: the corpus's name; systems trained on another one are left out.
+
+    Raises:
+        InputError: if a score file is broken or is not of its trial list.
+    """
+    found = Collected()
+    by_list: dict[str, list] = {}
+    for system in systems(exp):
+        config = load_config(system)
+        if config.get("corpus", corpus) != corpus:
+            found.left_out.append(f"`{system.path}`: trained on corpus {config['corpus']}")
+            continue
+        scored = sorted((system.path / "scores").glob("[!.]*.*.txt"))
+        if not scored:
+            found.left_out.append(f"`{system.path}`: not scored")
+        for path in scored:
+            trial_list, backend = path.name.removesuffix(".txt").rsplit(".", 1)
+            reason = why_stale(system, data_dir, trial_list, backend)
+            if reason:
+                found.left_out.append(f"`{path}`: {reason}")
+            else:
+                by_list.setdefault(trial_list, []).append((system, config, backend))
+    for name, entries in sorted(by_list.items()):
+        trials = load_trial_list(data_dir, name)
+        found.lists[name] = _counts(trials)
+        for system, config, backend in entries:
+            found.results.append(_evaluate(system, config, backend, trials, corpus))
+    for sentence in found.left_out:
+        _log.warning("left out %s", sentence)
+    return found
+
+
+def systems(exp: Path) -> Iterator[ExperimentDir]:
+    """The systems under ``<exp>`` that have a configuration, by name and seed."""
+    for config in sorted(exp.glob("*/seed*/config.yaml")):
+        yield ExperimentDir(config.parent)
+
+
+def write_csv(path: Path, results: list[Result]) -> None:
+    """Write results.csv, percentages and costs to four places."""
+    table = pd.DataFrame([result.row for result in results], columns=COLUMNS)
+    with atomic_write(path) as file:
+        table.round(4).to_csv(file, index=False, lineterminator="\n")
+
+
+def _counts(trials: TrialList) -> dict:
+    targets = int(trials.is_target.sum())
+    return {
+        "trials": len(trials),
+        "targets": targets,
+        "nontargets": len(trials) - targets,
+        "utterances": len({*trials.trials.enrol, *trials.trials.test}),
+        "speakers": len(trials.speakers_in_trials()),
+    }
+
+
+def _evaluate(
+    system: ExperimentDir, config: dict, backend: str, trials: TrialList, corpus: str
+) -> Result:
+    scores = read_scores(system.scores(trials.name, backend), trials.trials, trials.path)
+    is_target = trials.is_target
+    _log.info("%s, %s, %s: %d trials", system.path, trials.name, backend, len(trials))
+    low, high = eer_interval(scores, is_target, trials.enrol_speakers, trials.test_speakers)
+    counts = _counts(trials)
+    row = {
+        "system": system.path.parent.name,
+        "loss": config["loss"],
+        "corpus": corpus,
+        "trial_list": trials.name,
+        "trials": counts["trials"],
+        "targets": counts["targets"],
+        "nontargets": counts["nontargets"],
+        "backend": backend,
+        "seed": config["seed"],
+        "eer_percent": 100 * eer(scores, is_target),
+        "eer_low": 100 * low,
+        "eer_high": 100 * high,
+        "min_dcf_0.01": min_dcf(scores, is_target, p_target=0.01),
+        "min_dcf_0.05": min_dcf(scores, is_target, p_target=0.05),
+        "paper_eer_percent": paper_eer(system, config, corpus, trials.name, backend),
+    }
+    return Result(
+        row=row,
+        title=config.get("title", config["system"]),
+        curve=_thinned(det_curve(scores, is_target)),
+        histograms=_histograms(scores, is_target),
+    )
+
+
+def _thinned(curve: DetCurve, points: int = 2000) -> DetCurve:
+    """Points at even steps of log false alarm and log miss rate, of which a figure shows all."""
+    if len(curve.miss) <= points:
+        return curve
+    grid = np.geomspace(1e-5, 1.0, points // 2)
+    at = np.concatenate(
+        [
+            np.searchsorted(curve.false_alarm, grid),
+            len(curve.miss) - 1 - np.searchsorted(curve.miss[::-1], grid),
+        ]
+    )
+    keep = np.unique(np.clip(at, 0, len(curve.miss) - 1))
+    return DetCurve(*(part[keep] for part in curve))
+
+
+def _histograms(scores: np.ndarray, is_target: np.ndarray):
+    edges = np.histogram_bin_edges(scores, HISTOGRAM_BINS)
+    target, _ = np.histogram(scores[is_target], edges, density=True)
+    nontarget, _ = np.histogram(scores[~is_target], edges, density=True)
+    return edges, target, nontarget

@@ -1,0 +1,125 @@
+"""The text of RESULTS.md: what was measured, how, and what it may be compared with."""
+
+import math
+from itertools import groupby
+
+import numpy as np
+
+from .document import Block, Heading, Paragraph, Table
+from .paper import BACKEND_OF_TABLE, QUOTED, TABLE_OF_CORPUS, position, table_of
+from .results import Collected, Result
+
+INTERVAL = (
+    "The 95 % interval is a bootstrap over the list's speakers: how far the EER would move with "
+    "other speakers of the same kind. Over several seeds, EER and minDCF are means, followed by "
+    "the lowest and highest EER, and the interval is the widest."
+)
+
+
+def document(
+    found: Collected, corpus: str, description: str, systems: dict[str, dict], made: str
+) -> list[Block]:
+    """All of RESULTS.md but the figures.
+
+    Args:
+        found: what `collect` returned.
+        corpus: the corpus's name.
+        description: from the corpus's YAML: what its numbers are comparable with.
+        systems: the YAML of every system file by name: those without results are "not run".
+        made: command and date.
+    """
+    blocks = [Heading(f"Results on {corpus}", level=1)]
+    if corpus == "synthetic":
+        blocks.append(Paragraph("**Synthetic speech**: no number here is of a human voice."))
+    blocks += [Paragraph(description), Paragraph(made)]
+    for (name, backend), group in _groups(found.results):
+        blocks += _list_section(name, backend, group, found.lists[name], corpus, systems)
+    if found.results:
+        blocks.append(Paragraph(INTERVAL))
+    else:
+        blocks.append(Paragraph("Nothing has been scored yet."))
+    if corpus in TABLE_OF_CORPUS:
+        blocks += paper_section(found.results, TABLE_OF_CORPUS[corpus], systems)
+    if found.left_out:
+        blocks.append(Heading("Left out"))
+        blocks += [Paragraph(sentence) for sentence in found.left_out]
+    return blocks
+
+
+def _groups(results: list[Result]):
+    def key(result: Result):
+        return result.row["trial_list"], result.row["backend"]
+
+    return [(k, list(group)) for k, group in groupby(sorted(results, key=key), key=key)]
+
+
+def _list_section(
+    name: str, backend: str, results: list[Result], counts: dict, corpus: str, systems: dict
+) -> list[Block]:
+    paragraph = (
+        f"{counts['trials']:,} trials ({counts['targets']:,} target, {counts['nontargets']:,} "
+        f"non-target) of {counts['utterances']:,} utterances of {counts['speakers']:,} speakers; "
+        f"back-end: {backend}."
+    )
+    header = ["system", "loss", "seeds", "EER %", "95 % interval"]
+    header += ["minDCF p=0.01", "minDCF p=0.05"]
+    by_system = {s: list(g) for s, g in groupby(results, key=lambda r: r.row["system"])}
+    listed = {n for n, c in systems.items() if c.get("paper_table") == table_of(corpus)}
+    rows = []
+    for system in sorted(by_system.keys() | listed, key=position):
+        if system in by_system:
+            rows.append(_row(system, by_system[system]))
+        else:
+            rows.append([system, systems[system].get("loss", ""), "not run", "", "", "", ""])
+    return [
+        Heading(f"Trial list {name}, {backend}"),
+        Paragraph(paragraph),
+        Table(header, rows, numeric=frozenset({3, 4, 5, 6})),
+    ]
+
+
+def _row(system: str, results: list[Result]) -> list[str]:
+    rows = [result.row for result in results]
+    rates = [row["eer_percent"] for row in rows]
+    eer = f"{np.mean(rates):.2f}"
+    if len(rates) > 1:
+        eer += f" ({min(rates):.2f} to {max(rates):.2f})"
+    low, high = min(row["eer_low"] for row in rows), max(row["eer_high"] for row in rows)
+    interval = "too few speakers" if math.isnan(low) else f"{low:.2f} to {high:.2f}"
+    costs = [f"{np.mean([row[c] for row in rows]):.3f}" for c in ("min_dcf_0.01", "min_dcf_0.05")]
+    seeds = " ".join(str(seed) for seed in sorted(row["seed"] for row in rows))
+    return [system, rows[0]["loss"], seeds, eer, interval, *costs]
+
+
+def paper_section(results: list[Result], table: int, systems: dict[str, dict]) -> list[Block]:
+    """The paper's table, with ours of the same list and back-end beside each number.
+
+    Args:
+        results: ours.
+        table: 2 or 4.
+        systems: the YAML of every system file by name.
+    """
+    backend = BACKEND_OF_TABLE[table]
+    ours: dict[tuple[str, str], list[float]] = {}
+    for result in results:
+        if not math.isnan(result.row["paper_eer_percent"]):
+            key = result.row["system"], result.row["trial_list"]
+            ours.setdefault(key, []).append(result.row["eer_percent"])
+    rows = []
+    if table == 2:
+        for title, loss, rates in QUOTED:
+            rows += [[title, loss, name, f"{eer:.2f}", "-"] for name, eer in rates.items()]
+    for system in sorted(systems, key=position):
+        config = systems[system]
+        if config.get("paper_table") != table:
+            continue
+        for name, eer in config.get("paper_eer", {}).items():
+            mine = ours.get((system, name))
+            cell = f"{np.mean(mine):.2f}" if mine else "not run"
+            rows.append([config["title"], config["loss"], name, f"{eer:.2f}", cell])
+    header = ["system", "loss", "trial list", "the paper's EER %", "ours"]
+    return [
+        Heading(f"The paper's Table {table}"),
+        Paragraph(f"Heo et al. 2019, Table {table}, scored by {backend}. Ours: mean over seeds."),
+        Table(header, rows, numeric=frozenset({3, 4})),
+    ]

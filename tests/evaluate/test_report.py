@@ -1,0 +1,275 @@
+"""Stage 5 through its command line, on score files whose error rates are known by hand.
+
+The corpus has 4 speakers of 3 utterances: 66 trials, 12 of them target.
+"""
+
+import csv
+import re
+
+import pytest
+import yaml
+from speaker_bases.evaluate.report import main
+from speaker_bases.evaluate.score import main as score
+
+COLUMNS = (
+    "system,loss,corpus,trial_list,trials,targets,nontargets,backend,seed,eer_percent,eer_low,"
+    "eer_high,min_dcf_0.01,min_dcf_0.05,paper_eer_percent"
+)
+SYSTEMS = {
+    "softmax": {"title": "softmax", "loss": "L_S", "paper_table": 2, "paper_eer": {"vox1-o": 7.78}},
+    "proposed2": {
+        "title": "Proposed 2",
+        "loss": "L_H + L_BC",
+        "paper_table": 2,
+        "paper_eer": {"vox1-o": 5.55},
+    },
+    "vox2_center": {
+        "title": "centre",
+        "loss": "L_S + L_C",
+        "paper_table": 4,
+        "paper_eer": {"vox1-o": 2.99, "vox1-e": 3.01},
+    },
+}
+
+
+@pytest.fixture
+def conf(tmp_path):
+    """System files of three of the paper's rows and a file for each corpus."""
+    for name, content in SYSTEMS.items():
+        path = tmp_path / "conf" / "systems" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(content))
+    for corpus in ("synthetic", "voxceleb1", "voxceleb2"):
+        path = tmp_path / "conf" / "corpora" / f"{corpus}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"description: >-\n  What {corpus} is\n  comparable with.\n")
+    return tmp_path / "conf"
+
+
+@pytest.fixture
+def run(corpus, conf, tmp_path):
+    def run(corpus_name="synthetic", *more):
+        arguments = ["--exp", tmp_path / "exp", "--data", corpus.path]
+        arguments += ["--systems-conf", conf / "systems"]
+        arguments += ["--corpus-conf", conf / "corpora" / f"{corpus_name}.yaml", *more]
+        return main([str(argument) for argument in arguments])
+
+    run.exp, run.corpus, run.conf = tmp_path / "exp", corpus, conf
+    run.exp.mkdir()
+    return run
+
+
+def rows(corpus, low_targets, pairs=None):
+    """Scores with non-targets at 1, and targets at 2 but for the first few, at 0.
+
+    The curve is flat at the miss rate low_targets / targets, so that is the EER.
+    """
+    scored, targets = [], 0
+    for a, b in pairs or corpus.all_pairs():
+        same = corpus.utt2spk[a] == corpus.utt2spk[b]
+        targets += same
+        scored.append((a, b, (0.0 if targets <= low_targets else 2.0) if same else 1.0))
+    return scored
+
+
+def results(run):
+    with open(run.exp / "results.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_results_csv(run, make_system):
+    make_system("softmax").write_scores("synthetic", rows(run.corpus, 3))
+    make_system("proposed2", loss="L_H + L_BC").write_scores("synthetic", rows(run.corpus, 0))
+    assert run() == 0
+    assert (run.exp / "results.csv").read_text().splitlines()[0] == COLUMNS
+    first, second = results(run)
+    assert first["system"] == "softmax" and second["system"] == "proposed2"
+    expected = {
+        "loss": "L_S",
+        "corpus": "synthetic",
+        "trial_list": "synthetic",
+        "trials": "66",
+        "targets": "12",
+        "nontargets": "54",
+        "backend": "cosine",
+        "seed": "0",
+        "eer_percent": "25.0",
+        "min_dcf_0.01": "0.25",
+        "min_dcf_0.05": "0.25",
+        "paper_eer_percent": "",
+    }
+    assert {key: first[key] for key in expected} == expected
+    # The three bad trials are all of one speaker: in some resamples it is away, in others thrice.
+    assert float(first["eer_low"]) == 0.0 and float(first["eer_high"]) >= 50.0
+    assert float(second["eer_percent"]) == 0.0
+
+
+def test_results_md_as_it_is_printed(run, make_system, capsys):
+    make_system("baseline", loss="none").write_scores("synthetic", rows(run.corpus, 6))
+    for seed, low in ((0, 3), (1, 0)):
+        make_system("softmax", seed).write_scores("synthetic", rows(run.corpus, low))
+    assert run("synthetic", "--command", "./run.sh --corpus synthetic") == 0
+    text = (run.exp / "RESULTS.md").read_text()
+    assert capsys.readouterr().out == text
+    assert "**Synthetic speech**" in text
+    assert "What synthetic is comparable with." in text
+    assert re.search(r"Made by `./run.sh --corpus synthetic` from scores of \d{4}-\d\d-\d\d", text)
+    assert "66 trials (12 target, 54 non-target) of 12 utterances of 4 speakers" in text
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert re.fullmatch(r"\| baseline \| none \| 0 \| 50.00 \| .*", table[2])
+    assert re.fullmatch(r"\| softmax \| L_S \| 0 1 \| 12.50 \(0.00 to 25.00\) \| .*", table[3])
+    assert re.fullmatch(r"\| proposed2 \| L_H \+ L_BC \| not run \|( +\|){4}", table[4])
+    assert len(table) == 5  # vox2_center is not among Table 2's
+
+
+def test_no_number_of_the_paper_beside_another_corpus(run, make_system):
+    make_system("softmax").write_scores("synthetic", rows(run.corpus, 3))
+    assert run() == 0
+    for name in ("RESULTS.md", "report.html", "results.csv"):
+        text = (run.exp / name).read_text()
+        assert not any(number in text for number in ("7.78", "5.55", "8.8", "Nagrani"))
+
+
+@pytest.mark.parametrize("trial_list", ["vox1-o", "vox1-o-cleaned"])
+def test_the_papers_table_beside_voxceleb1(run, make_system, trial_list):
+    run.corpus.write_trials(trial_list, run.corpus.all_pairs())
+    scores = rows(run.corpus, 3)
+    make_system("softmax", corpus="voxceleb1").write_scores(trial_list, scores)
+    make_system("softmax_other", corpus="voxceleb1", system="softmax").write_scores(
+        trial_list, rows(run.corpus, 6)
+    )
+    assert run("voxceleb1") == 0
+    same_list = trial_list == "vox1-o"
+    paper = {row["system"]: row["paper_eer_percent"] for row in results(run)}
+    # A folder of another name holds a variation, which the paper has not measured.
+    assert paper == {"softmax": "7.78" if same_list else "", "softmax_other": ""}
+    text = (run.exp / "RESULTS.md").read_text()
+    ours, papers = text.split("## The paper's Table 2")
+    assert "7.78" not in ours
+    assert f"| softmax | L_S | vox1-o | 7.78 | {'25.00' if same_list else 'not run'} |" in papers
+    assert "| Proposed 2 | L_H + L_BC | vox1-o | 5.55 | not run |" in papers
+    assert (
+        "| i-vector PLDA (as reported by Nagrani et al. 2017) | - | vox1-o | 8.80 | - |" in papers
+    )
+    assert "Synthetic" not in text
+
+
+def test_table_4_is_scored_by_bvector(run, make_system):
+    run.corpus.write_trials("vox1-e", run.corpus.all_pairs())
+    system = make_system("vox2_center", corpus="voxceleb2", **SYSTEMS["vox2_center"])
+    system.write_scores("vox1-e", rows(run.corpus, 3), backend="bvector")
+    system.write_scores("vox1-e", rows(run.corpus, 6), backend="cosine")
+    assert run("voxceleb2") == 0
+    paper = {row["backend"]: row["paper_eer_percent"] for row in results(run)}
+    assert paper == {"bvector": "3.01", "cosine": ""}
+    text = (run.exp / "RESULTS.md").read_text()
+    assert "| centre | L_S + L_C | vox1-e | 3.01 | 25.00 |" in text
+    assert "| centre | L_S + L_C | vox1-o | 2.99 | not run |" in text
+    assert "8.8" not in text
+
+
+def test_lists_do_not_mix(run, make_system):
+    short = run.corpus.all_pairs()[:40]
+    run.corpus.write_trials("short", short)
+    system = make_system("softmax")
+    system.write_scores("synthetic", rows(run.corpus, 0))
+    system.write_scores("short", rows(run.corpus, 3, pairs=short))
+    assert run() == 0
+    counts = {row["trial_list"]: (row["trials"], row["eer_percent"]) for row in results(run)}
+    assert counts["synthetic"] == ("66", "0.0")
+    assert counts["short"][0] == "40"
+
+
+def fails(run, capsys, *arguments) -> str:
+    (run.exp / "RESULTS.md").write_text("earlier")
+    assert run(*arguments) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert (run.exp / "RESULTS.md").read_text() == "earlier"
+    assert not (run.exp / "results.csv").exists()
+    return error
+
+
+def test_a_truncated_score_file(run, make_system, capsys):
+    path = make_system("softmax").write_scores("synthetic", rows(run.corpus, 3))
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    assert f"{path}: has 65 of the 66 trials" in fails(run, capsys)
+
+
+def test_scores_of_another_list(run, make_system, capsys):
+    pairs = [(b, a) for a, b in run.corpus.all_pairs()]
+    make_system("softmax").write_scores("synthetic", rows(run.corpus, 3, pairs=pairs))
+    assert "the first without a score is line 1" in fails(run, capsys)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no such file"), ("epochs: 3\n", "no description"), ("a: [", "not YAML"), ("a", "key")],
+)
+def test_a_bad_corpus_file(run, capsys, content, message):
+    path = run.conf / "corpora" / "synthetic.yaml"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    error = fails(run, capsys)
+    assert str(path) in error and message in error
+
+
+def test_no_system_files(run, capsys):
+    assert "no system files" in fails(run, capsys, "synthetic", "--systems-conf", str(run.exp))
+
+
+def test_says_what_it_leaves_out_and_why(run, make_system):
+    make_system("softmax").write_scores("synthetic", rows(run.corpus, 3))
+    make_system("proposed2", corpus="librispeech").write_scores("synthetic", rows(run.corpus, 0))
+    make_system("center")
+    make_system("ge2e").write_scores("gone", rows(run.corpus, 0))
+    assert run() == 0
+    assert [row["system"] for row in results(run)] == ["softmax"]
+    left_out = (run.exp / "RESULTS.md").read_text().split("## Left out")[1]
+    assert "proposed2/seed0`: trained on corpus librispeech" in left_out
+    assert "center/seed0`: not scored" in left_out
+    assert "has no list gone" in left_out
+
+
+def test_scores_of_earlier_embeddings_are_left_out(run, make_system):
+    system = make_system("softmax")
+    vectors = {u: [float(i), 1.0] for i, u in enumerate(run.corpus.utterances)}
+    system.write_embeddings("test", vectors)
+    arguments = ["--system", system.path, "--data", run.corpus.test, "--list", "synthetic"]
+    assert score([str(argument) for argument in arguments]) == 0
+    assert run() == 0
+    assert len(results(run)) == 1
+    vectors[run.corpus.utterances[0] + "-more"] = [1.0, 1.0]
+    system.write_embeddings("test", vectors)
+    assert run() == 0
+    assert results(run) == []
+    assert "run stage 4 again" in (run.exp / "RESULTS.md").read_text()
+
+
+def test_nothing_scored_yet(run):
+    assert run() == 0
+    assert (run.exp / "results.csv").read_text() == COLUMNS + "\n"
+    assert "Nothing has been scored yet" in (run.exp / "RESULTS.md").read_text()
+
+
+def test_report_html_stands_alone(run, make_system):
+    system = make_system("softmax", loss="a < b")
+    system.write_scores("synthetic", rows(run.corpus, 3))
+    system.log.write_text("epoch,step,seconds,loss,softmax\n1,5,2.0,3.5,3.4\n2,10,4.0,3.0,2.9\n")
+    assert run() == 0
+    text = (run.exp / "report.html").read_text()
+    images = re.findall(r'src="([^"]*)"', text)
+    assert len(images) == 4  # DET, EER, scores, training
+    assert all(image.startswith("data:image/png;base64,") for image in images)
+    assert "http" not in text and "<link" not in text
+    assert "a &lt; b" in text and "25.00" in text
+    names = {path.name for path in (run.exp / "figures").iterdir()}
+    assert names == {
+        "det-synthetic-cosine.png",
+        "eer-synthetic-cosine.png",
+        "scores-synthetic-cosine.png",
+        "training.png",
+    }
+    for path in (run.exp / "figures").iterdir():
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert f"(figures/{path.name})" in (run.exp / "RESULTS.md").read_text()
