@@ -1,0 +1,171 @@
+"""The networks against the paper's tables, and against padding."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from speaker_bases.models import resnet34
+from speaker_bases.models.residual_stage import ConvBatchNorm, ResidualStage
+
+# The rows of the paper's tables: layer, frames divided by, bands, channels, kernel, stride.
+TABLE_1 = [
+    ("conv1", 1, 64, 16, 7, (1, 1)),
+    ("res1", 1, 64, 16, 3, (1, 1)),
+    ("res2", 2, 32, 32, 3, (2, 2)),
+    ("res3", 4, 16, 64, 3, (2, 2)),
+    ("res4", 8, 8, 128, 3, (2, 2)),
+]
+TABLE_3 = [
+    ("conv1", 1, 32, 64, 7, (1, 2)),
+    ("res1", 1, 32, 64, 3, (1, 1)),
+    ("res2", 2, 16, 128, 3, (2, 2)),
+    ("res3", 4, 8, 256, 3, (2, 2)),
+    ("res4", 8, 4, 512, 3, (2, 2)),
+]
+
+
+@pytest.fixture(scope="module")
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def table1(rng):
+    """Table 1's network with moving statistics and biases as if it had been trained."""
+    model = resnet34("table1")
+    for variable in model.non_trainable_variables:
+        variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    for variable in model.trainable_variables:
+        if variable.name in ("beta", "bias"):
+            variable.assign(rng.normal(size=variable.shape))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "dim"), [("table1", TABLE_1, 128), ("table3", TABLE_3, 1024)]
+)
+def test_layers_have_the_shapes_kernels_and_strides_of_the_paper(name, rows, dim, rng):
+    frames = 48
+    model = resnet34(name)
+    layers = [model.get_layer(row[0]) for row in rows] + [model.get_layer("pool")]
+    inner = keras.Model(model.input, [layer.output for layer in layers])
+    outputs = inner(rng.normal(size=(2, frames, 64)))
+    for (_, division, bands, channels, kernel, strides), layer, output in zip(
+        rows, layers, outputs, strict=False
+    ):
+        assert tuple(output.shape) == (2, frames // division, bands, channels)
+        first = layer if isinstance(layer, ConvBatchNorm) else layer.convs[0][0]
+        assert first.conv.kernel_size == (kernel, kernel)
+        assert first.conv.strides == strides
+    assert tuple(outputs[-1].shape) == (2, rows[-1][3])
+    assert model.output_shape == (None, dim)
+
+
+def test_resnet34_has_34_layers_of_weights():
+    def convolutions(layer):
+        if isinstance(layer, ResidualStage):
+            return sum(len(pair) for pair in layer.convs)
+        return isinstance(layer, ConvBatchNorm)
+
+    # 33 convolutions (shortcuts not counted); the 34th layer is the classifier behind.
+    assert sum(convolutions(layer) for layer in resnet34("table1").layers) == 33
+
+
+@pytest.mark.parametrize("name", ["table1", "table3"])
+def test_utterances_of_a_padded_batch_have_the_embeddings_they_have_alone(name, table1, rng):
+    model = table1 if name == "table1" else resnet34(name)
+    lengths = [1, 2, 7, 8, 9, 16, 23, 40]
+    features = rng.normal(size=(len(lengths), 40, 64)).astype("float32")
+    mask = np.arange(40) < np.array(lengths)[:, None]
+    features[~mask] = np.nan  # whatever is in the padding
+    together = keras.ops.convert_to_numpy(model(features, mask=mask))
+    for row, length in enumerate(lengths):
+        alone = keras.ops.convert_to_numpy(model(features[row : row + 1, :length]))[0]
+        np.testing.assert_allclose(together[row], alone, rtol=1e-4, atol=1e-4 * abs(alone).max())
+
+
+def test_a_mask_of_whole_utterances_changes_nothing(table1, rng):
+    features = rng.normal(size=(3, 25, 64))
+    mask = np.ones((3, 25), bool)
+    plain = keras.ops.convert_to_numpy(table1(features))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(table1(features, mask=mask)), plain)
+
+
+def test_block_is_convolution_norm_activation_twice_with_the_addition_before_the_last(rng):
+    """One block of a stage against the same in NumPy, from its own weights."""
+    stage = ResidualStage(3, blocks=1, strides=(2, 2), name="res")
+    x = rng.normal(size=(1, 6, 4, 2)).astype("float32")
+    stage(x)
+    for variable in stage.variables:
+        variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+
+    def convolve(x, kernel, stride, pad):
+        x = np.pad(x, ((pad, pad), (pad, pad), (0, 0)))
+        size = kernel.shape[0]
+        rows = range(0, x.shape[0] - size + 1, stride)
+        columns = range(0, x.shape[1] - size + 1, stride)
+        return np.array(
+            [
+                [np.tensordot(x[r : r + size, c : c + size], kernel, 3) for c in columns]
+                for r in rows
+            ]
+        )
+
+    def conv_norm(layer, x, stride, pad):
+        y = convolve(x, keras.ops.convert_to_numpy(layer.conv.kernel), stride, pad)
+        gamma, beta, mean, variance = (
+            keras.ops.convert_to_numpy(getattr(layer.norm, name))
+            for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        return (y - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+
+    def leaky(x):
+        return np.where(x > 0, x, 0.3 * x)
+
+    (conv_a, conv_b), image = stage.convs[0], x[0].astype("float64")
+    inner = leaky(conv_norm(conv_a, image, 2, 1))
+    expected = leaky(conv_norm(conv_b, inner, 1, 1) + conv_norm(stage.shortcut, image, 2, 0))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(stage(x))[0], expected, rtol=1e-4)
+
+
+def test_the_regularizer_is_on_every_kernel_and_nothing_else():
+    model = resnet34("table3", kernel_regularizer=keras.regularizers.L2(0.5))
+    regularized = {v.path for v in model.trainable_variables if v.regularizer is not None}
+    assert regularized == {v.path for v in model.trainable_variables if v.name == "kernel"}
+    kernels = [v for v in model.trainable_variables if v.name == "kernel"]
+    expected = 0.5 * sum(float(keras.ops.sum(keras.ops.square(v))) for v in kernels)
+    assert sum(float(loss) for loss in model.losses) == pytest.approx(expected, rel=1e-4)
+
+
+def test_an_unknown_table_is_refused():
+    with pytest.raises(ValueError, match=r"Expected one of .*table1.*Received: table='table2'"):
+        resnet34("table2")
+
+
+def test_embeddings_are_float32_under_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = resnet34("table1")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.get_layer("res1").compute_dtype == "bfloat16"
+    embeddings = model(np.zeros((1, 8, 64), "float32"))
+    assert keras.backend.standardize_dtype(embeddings.dtype) == "float32"
+
+
+def test_a_saved_model_gives_the_same_embeddings_in_a_fresh_process(table1, rng, tmp_path):
+    features = rng.normal(size=(2, 30, 64)).astype("float32")
+    expected = keras.ops.convert_to_numpy(table1(features))
+    table1.save(tmp_path / "embedder.keras")
+    np.save(tmp_path / "features.npy", features)
+    code = (
+        "import sys, numpy as np, keras, speaker_bases.models.resnet\n"
+        "model = keras.models.load_model(sys.argv[1] + '/embedder.keras')\n"
+        "features = np.load(sys.argv[1] + '/features.npy')\n"
+        "np.save(sys.argv[1] + '/out.npy', keras.ops.convert_to_numpy(model(features)))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,150 @@
+"""Configuration files: merged in order, and every mistake named with its file and line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from speaker_bases.kaldi_feats.files import InputError
+from speaker_bases.train.config import load_config, read_config, save_config
+
+SYSTEM = """\
+network: table1
+similarity: cosine
+losses:
+  hard_negative: {num_negatives: 100, scale: 5.0, reduction: mean}
+  between_speaker: {weight: 1.0}
+weight_decay: 1e-4
+optimizer: {name: adam, learning_rate: 1.0e-3}
+batch: {size: 100}
+"""
+CORPUS = "crop_frames: 304\nepochs: 100\n"
+
+
+@pytest.fixture
+def files(tmp_path):
+    def write(system=SYSTEM, corpus=CORPUS):
+        (tmp_path / "mine.yaml").write_text(system)
+        (tmp_path / "ours.yaml").write_text(corpus)
+        return tmp_path / "mine.yaml", tmp_path / "ours.yaml"
+
+    return write
+
+
+def test_system_corpus_and_overrides_are_merged_in_this_order(files):
+    system, corpus = files(SYSTEM + "epochs: 5\nbn_momentum: 0.9\n")
+    config = load_config(
+        system, corpus, ["losses.hard_negative.scale=2", "batch.size=7", "epochs=3"]
+    )
+    assert config["epochs"] == 3
+    assert config["bn_momentum"] == 0.9
+    assert config["crops_per_utterance"] == 1
+    assert config["losses"]["hard_negative"] == {
+        "num_negatives": 100,
+        "scale": 2.0,
+        "reduction": "mean",
+    }
+    assert config["batch"] == {"size": 7}
+    assert (config["system"], config["corpus"]) == ("mine", "ours")
+    assert load_config(system, corpus)["epochs"] == 100
+
+
+def test_null_takes_a_loss_away(files):
+    config = load_config(*files(), ["losses.between_speaker=null"])
+    assert set(config["losses"]) == {"hard_negative"}
+
+
+def test_a_number_without_a_point_is_still_a_number(files):
+    assert load_config(*files())["weight_decay"] == 1e-4  # YAML 1.1 says it is a word
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("weight_decay:", "wieght_decay:", r"mine.yaml:6: unknown key `wieght_decay`; known"),
+        ("scale:", "scael:", r"mine.yaml:4: unknown key `losses.hard_negative.scael`; known here"),
+        ("between_speaker:", "betwen:", r"mine.yaml:5: unknown key `losses.betwen`"),
+        ("100, scale", "1.5, scale", r"mine.yaml:4: .*num_negatives` takes a value of type int"),
+        ("size: 100", "size: yes", r"mine.yaml:8: `batch.size` takes a value of type int: True"),
+        ("table1", "table2", r"mine.yaml:1: `network` is one of table1, table3, not 'table2'"),
+        ("reduction: mean", "reduction: avg", r"mine.yaml:4: .*reduction` is one of sum, mean"),
+        ("{size: 100}", "100", r"mine.yaml:8: `batch` takes keys of its own: size"),
+        ("table1", "[table1]", r"mine.yaml:1: `network` takes a single value"),
+        ("{size: 100}", "{size: 100", r"mine.yaml:9: not YAML"),
+        ("network: table1", "network: table1\nnetwork: table3", r"mine.yaml:2: .*set twice"),
+        ("network: table1\n", "", r"mine.yaml: neither this file nor .*ours.yaml sets `network`"),
+        ("cosine", "dot", r"mine.yaml: losses.hard_negative needs `similarity: cosine`"),
+        ("  hard_negative:", "  softmax: {}\n  hard_negative:", r"exactly one of softmax, "),
+        ("{size: 100}", "{size: 9, speakers: 3}", r"`batch` takes either `size`, or `speakers`"),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_line(files, old, new, message):
+    assert SYSTEM.count(old) >= 1
+    with pytest.raises(InputError, match=message):
+        load_config(*files(SYSTEM.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("epochs", "expected key=value"),
+        ("epoch=3", "unknown key `epoch`"),
+        ("epochs=0", "`epochs` must be at least 1"),
+        ("losses.hard_negative.scale=[", "not YAML"),
+        ("batch.size.x=3", "takes a single value"),
+    ],
+)
+def test_a_wrong_override_is_named(files, override, message):
+    with pytest.raises(InputError, match=message):
+        load_config(*files(), [override])
+
+
+def test_a_missing_file_is_named(files, tmp_path):
+    with pytest.raises(InputError, match=r"nowhere.yaml: there is no such configuration file"):
+        load_config(tmp_path / "nowhere.yaml", files()[1])
+
+
+def test_what_is_saved_is_read_back(files, tmp_path):
+    config = load_config(*files())
+    save_config(tmp_path / "run" / "config.yaml", config)
+    assert read_config(tmp_path / "run" / "config.yaml") == config
+    assert read_config(tmp_path / "none.yaml") is None
+
+
+# What Table 2 of the paper says of each system, besides the network.
+TABLE_2 = {
+    "softmax": {"eer": 7.78, "losses": {"softmax"}},
+    "center": {"eer": 6.55, "losses": {"softmax", "center"}},
+    "am_softmax": {"eer": 7.31, "losses": {"am_softmax"}},
+    "ge2e": {"eer": 10.65, "losses": {"ge2e"}},
+    "proposed1": {"eer": 5.96, "losses": {"softmax", "center", "between_speaker"}},
+    "proposed2": {"eer": 5.55, "losses": {"hard_negative", "between_speaker"}},
+}
+
+
+@pytest.mark.parametrize("system", TABLE_2)
+def test_the_systems_are_the_rows_of_table_2(project_root, system):
+    conf = project_root / "conf"
+    config = load_config(conf / "systems" / f"{system}.yaml", conf / "corpora" / "voxceleb1.yaml")
+    losses = config["losses"]
+    assert config["paper_eer"] == {"vox1-o": TABLE_2[system]["eer"]}
+    assert set(losses) == TABLE_2[system]["losses"]
+    cosine = bool({"am_softmax", "ge2e", "hard_negative"} & set(losses))
+    assert config["weight_decay"] == (1e-4 if cosine else 0.0)
+    assert config["optimizer"] == {"name": "adam", "learning_rate": 1e-3}
+    assert config["batch"] in ({"size": 100}, {"speakers": 20, "crops_per_speaker": 5})
+    assert ("speakers" in config["batch"]) == ("ge2e" in losses)
+    if "center" in losses:
+        assert (losses["center"]["weight"], losses["center"]["alpha"]) == (0.001, 0.5)
+    if "am_softmax" in losses:
+        assert (losses["am_softmax"]["scale"], losses["am_softmax"]["margin"]) == (5.0, 0.35)
+    if "hard_negative" in losses:
+        assert losses["hard_negative"]["num_negatives"] == 100
+
+
+def test_every_corpus_file_goes_with_every_system(project_root):
+    conf = Path(project_root) / "conf"
+    for corpus in (conf / "corpora").glob("*.yaml"):
+        assert "description" in yaml.safe_load(corpus.read_text())
+        for system in (conf / "systems").glob("*.yaml"):
+            load_config(system, corpus)
