@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .data_dir import format_table, spk2utt_of, validate_data_dir, write_data_dir
-from .files import Stamp
+from .files import InputError, Stamp
 from .trials import Trials, format_trials, write_trials
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,8 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
         Whether anything changed.
 
     Raises:
-        InputError: the new data directories are not valid; the old ones are then untouched.
+        InputError: the new data directories are not valid, or what they would replace was not
+            made here; the old ones are then untouched.
     """
     data = Path(data)
     sets = {"train": corpus.train, "test": corpus.test}
@@ -90,6 +91,7 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
     if overall.is_current() and not changed and same_trials:
         return False
     for name in changed:
+        _refuse_foreign(data / name)
         _write_beside(data / f".{name}.new", sets[name])
     if not same_trials:
         lists = data / (".test.new/trials" if "test" in changed else ".trials.new")
@@ -102,6 +104,14 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
         if not same_trials and "test" not in changed:
             _swap(data / ".trials.new", data / "test" / "trials")
     return True
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.exists() and not (folder / ".prepare.done").is_file():
+        raise InputError(
+            f"{folder}: was not made by this stage, and is not replaced; "
+            "move it away or choose another --data"
+        )
 
 
 def _inputs(data_set: DataSet) -> dict:

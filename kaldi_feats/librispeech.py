@@ -137,13 +137,21 @@ def _read_list(trial_list: str | os.PathLike, root: Path, test: DataSet) -> Tria
         for utterance, path in test.wav_scp.items()
     }
     trials = from_voxceleb_list(trial_list, lambda path: utterance_of[posixpath.normpath(path)])
-    same = [test.utt2spk[a] == test.utt2spk[b] for a, b in zip(trials.enrol, trials.test)]
-    wrong = [n for n, pair in enumerate(zip(same, trials.is_target), start=1) if pair[0] != pair[1]]
+    _warn_of_labels(trial_list, trials, test)
+    return trials
+
+
+def _warn_of_labels(trial_list: str | os.PathLike, trials: Trials, test: DataSet) -> None:
+    pairs = zip(trials.enrol, trials.test, trials.is_target, strict=True)
+    wrong = [
+        number
+        for number, (enrol, other, is_target) in enumerate(pairs, start=1)
+        if (test.utt2spk[enrol] == test.utt2spk[other]) != is_target
+    ]
     if wrong:
         log.warning(
-            "%s:%d: the label contradicts the speakers of the pair (and %d more such lines)",
+            "%s:%d: the label contradicts the speakers' folders, as do %d more lines",
             trial_list,
             wrong[0],
             len(wrong) - 1,
         )
-    return trials

@@ -1,0 +1,223 @@
+"""Stage 0 as a user runs it: what it writes, what it redoes, what it leaves alone."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from speaker_bases.kaldi_feats.data_dir import read_table, validate_data_dir
+from speaker_bases.kaldi_feats.prepare import main
+from speaker_bases.kaldi_feats.trials import read_trials
+
+
+@pytest.fixture
+def run(tiny_librispeech, tmp_path):
+    """Prepare the tiny corpus into ``tmp_path/data``; returns the exit code."""
+
+    def prepare(*options) -> int:
+        folders = ["--corpus-dir", str(tiny_librispeech), "--data", str(tmp_path / "data")]
+        return main(["librispeech", *folders, *map(str, options)])
+
+    return prepare
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file below a folder, with the time it was written."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def add_features(data: Path) -> None:
+    for name in ("train", "test"):
+        (data / name / "fbank").mkdir()
+        (data / name / "feats.scp").write_text("made by the next stage\n")
+        (data / name / ".fbank.done").write_text("{}\n")
+
+
+def refused(capsys) -> str:
+    """The one line of the error."""
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_what_it_writes(run, tmp_path):
+    data = tmp_path / "data"
+    assert run() == 0
+    for name in ("train", "test"):
+        validate_data_dir(data / name)
+    assert list(read_table(data / "train" / "spk2utt")) == ["118", "1182"]
+    assert [path.name for path in (data / "test" / "trials").iterdir()] == ["all-pairs"]
+    assert len(read_trials(data / "test" / "trials" / "all-pairs")) == 6
+    assert sorted(path.name for path in data.iterdir()) == [".prepare.done", "test", "train"]
+
+
+def test_a_rerun_writes_nothing(run, tmp_path):
+    assert run() == 0
+    add_features(tmp_path / "data")
+    before = contents(tmp_path / "data")
+    assert run("--nj", 2) == 0
+    assert contents(tmp_path / "data") == before
+
+
+def test_another_trial_list_replaces_the_list_alone(run, tmp_path):
+    trials = tmp_path / "mine.txt"
+    trials.write_text("1 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/84/7/84-7-0001.flac\n")
+    data = tmp_path / "data"
+    assert run() == 0
+    add_features(data)
+    before = contents(data)
+    assert run("--trials", trials) == 0
+    after = contents(data)
+    text = (data / "test" / "trials" / "mine").read_text()
+    assert text == "84-7-0000 84-7-0001 target\n"
+    assert set(before) - set(after) == {"test/trials/all-pairs"}
+    assert set(after) - set(before) == {"test/trials/mine"}
+    same = set(before) & set(after) - {".prepare.done"}
+    assert all(before[name] == after[name] for name in same)
+
+
+def test_a_changed_set_loses_its_features_and_the_other_keeps_them(
+    run, tiny_librispeech, tmp_path, make_audio
+):
+    data = tmp_path / "data"
+    assert run() == 0
+    add_features(data)
+    make_audio(tiny_librispeech / "train-clean-5" / "118" / "7" / "118-7-0002.flac")
+    assert run() == 0
+    assert "118-7-0002" in read_table(data / "train" / "wav.scp")
+    assert not (data / "train" / "feats.scp").exists()
+    assert not (data / "train" / "fbank").exists()
+    assert (data / "test" / "feats.scp").exists()
+
+
+def test_audio_that_changed_under_its_name_takes_the_features_along(
+    run, tiny_librispeech, tmp_path, make_audio
+):
+    data = tmp_path / "data"
+    assert run() == 0
+    add_features(data)
+    path = tiny_librispeech / "dev-clean-2" / "84" / "7" / "84-7-0000.flac"
+    make_audio(path, samples=3200)
+    assert run() == 0
+    assert not (data / "test" / "feats.scp").exists()
+    assert (data / "train" / "feats.scp").exists()
+    assert len(read_trials(data / "test" / "trials" / "all-pairs")) == 6
+
+
+@pytest.mark.parametrize("name", ["train/utt2spk", "test/wav.scp", "test/trials/all-pairs"])
+def test_what_was_lost_or_damaged_is_made_again(run, tmp_path, name):
+    data = tmp_path / "data"
+    assert run() == 0
+    whole = (data / name).read_bytes()
+    (data / name).write_bytes(whole[: len(whole) // 2])
+    assert run() == 0
+    assert (data / name).read_bytes() == whole
+    (data / name).unlink()
+    assert run() == 0
+    assert (data / name).read_bytes() == whole
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3])
+def test_killed_between_any_two_renames_it_is_completed_by_a_rerun(
+    run, tmp_path, tiny_librispeech, make_audio, monkeypatch, stop_at
+):
+    """Both sets change; the process dies before its stop_at-th rename of a folder."""
+    data = tmp_path / "data"
+    assert run() == 0
+    add_features(data)
+    make_audio(tiny_librispeech / "train-clean-5" / "118" / "7" / "118-7-0002.flac")
+    make_audio(tiny_librispeech / "dev-clean-2" / "84" / "7" / "84-7-0002.flac")
+    calls = []
+    rename = Path.rename
+
+    def dying(self, target):
+        if self.is_dir():
+            calls.append(self)
+            if len(calls) == stop_at:
+                raise RuntimeError("killed")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", dying)
+        with pytest.raises(RuntimeError):
+            run()
+    assert not (data / ".prepare.done").exists()
+    assert run() == 0
+    for name, utterance in (("train", "118-7-0002"), ("test", "84-7-0002")):
+        validate_data_dir(data / name)
+        assert utterance in read_table(data / name / "wav.scp")
+        assert not (data / name / "feats.scp").exists()
+    assert len(read_trials(data / "test" / "trials" / "all-pairs")) == 10
+    assert sorted(path.name for path in data.iterdir()) == [".prepare.done", "test", "train"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda root: shutil.rmtree(root), "no such corpus folder"),
+        (lambda root: shutil.rmtree(root / "train-clean-5"), "no training subset"),
+        (lambda root: shutil.rmtree(root / "dev-clean-2"), "no test subset"),
+        (
+            lambda root: os.truncate(root / "dev-clean-2/84/7/84-7-0000.flac", 0),
+            "84-7-0000.flac: an empty file",
+        ),
+    ],
+)
+def test_a_corpus_that_went_bad_leaves_earlier_results_alone(
+    run, tmp_path, tiny_librispeech, capsys, damage, message
+):
+    assert run() == 0
+    add_features(tmp_path / "data")
+    before = contents(tmp_path / "data")
+    damage(tiny_librispeech)
+    assert run() == 1
+    assert message in refused(capsys)
+    assert contents(tmp_path / "data") == before
+
+
+def test_a_bad_trial_list_leaves_earlier_results_alone(run, tmp_path, capsys):
+    trials = tmp_path / "list.txt"
+    good = "1 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/84/7/84-7-0001.flac\n"
+    trials.write_text(good)
+    assert run("--trials", trials) == 0
+    before = contents(tmp_path / "data")
+    trials.write_text(good + "0 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/85/7/85-7-0000.flac\n")
+    assert run("--trials", trials) == 1
+    assert f"{trials}:2: no test utterance 'dev-clean-2/85/7/85-7-0000.flac'" in refused(capsys)
+    trials.unlink()
+    assert run("--trials", trials) == 1
+    assert f"{trials}: no such trial list" in refused(capsys)
+    assert contents(tmp_path / "data") == before
+
+
+def test_a_data_directory_of_the_users_own_is_not_replaced(run, tmp_path, capsys):
+    own = tmp_path / "data" / "train" / "wav.scp"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine\n")
+    assert run() == 1
+    assert f"{own.parent}: was not made by this stage" in refused(capsys)
+    assert own.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["voxforge"],
+        ["librispeech", "--trails", "x"],
+        ["synthetic", "--train-speakers", "0"],
+        ["synthetic", "--test-speakers", "1"],
+        ["synthetic", "--seed", "-1"],
+        ["synthetic", "--nj", "two"],
+    ],
+)
+def test_wrong_options(options, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(options)
+    assert exit_.value.code == 2
+    assert "error:" in capsys.readouterr().err
