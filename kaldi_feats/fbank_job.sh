@@ -22,8 +22,9 @@ while IFS= read -r name <&3; do
   status=("${PIPESTATUS[@]}")
   set -e
   cat "$errors" >&2
-  # Kaldi only warns when it cannot compute an utterance, of the wrong sample rate for instance.
-  if grep -q "Failed to compute features" "$errors"; then
+  # Kaldi only warns of an utterance that it cannot compute (the sample rate is wrong), and of a
+  # pipe that ends with an error (a truncated flac), and goes on without it or with a part of it.
+  if grep -Eq "Failed to compute features|had nonzero return status" "$errors"; then
     exit 1
   fi
   for code in "${status[@]}"; do

@@ -1,6 +1,7 @@
 """Options of compute-fbank-feats: Kaldi's option files, and what features were made with."""
 
 import os
+import re
 from pathlib import Path
 
 from .files import InputError, atomic_write
@@ -76,7 +77,7 @@ def _parse(line: str) -> tuple[str, bool | int | float | str]:
     if not line.startswith("--"):
         raise ValueError(f"expected --name=value, found {line!r}")
     name, equals, text = line[2:].partition("=")
-    name, text = name.strip().lower().replace("_", "-"), text.strip()
+    name, text = name.lower().replace("_", "-"), text.strip()
     if name not in DEFAULTS:
         raise ValueError(
             f"--{name} is not an option that can be used here; known are "
@@ -85,22 +86,25 @@ def _parse(line: str) -> tuple[str, bool | int | float | str]:
     kind = type(DEFAULTS[name])
     if kind is bool:
         # Kaldi takes a bare --snip-edges for true, but not --snip-edges= with nothing behind it.
-        if text in ("true", "t", "1") or not equals:
+        if text.lower() in ("true", "t", "1") or not equals:
             return name, True
-        if text in ("false", "f", "0"):
+        if text.lower() in ("false", "f", "0"):
             return name, False
         raise ValueError(f"--{name} is true or false, found {text!r}")
-    try:
-        return name, kind(text)
-    except ValueError:
-        raise ValueError(f"--{name} needs a number, found {text!r}") from None
+    if kind is str:
+        return name, text
+    number = r"[+-]?\d+" if kind is int else r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
+    if not re.fullmatch(number, text, re.IGNORECASE):
+        what = "a whole number" if kind is int else "a number"
+        raise ValueError(f"--{name} needs {what}, found {text!r}")
+    return name, kind(text)
 
 
 def _check(name: str, value: bool | int | float | str) -> None:
     positive = ("sample-frequency", "frame-length", "frame-shift", "num-mel-bins")
-    if name in positive and not 0 < value < float("inf"):
+    if name in positive and value <= 0:
         raise ValueError(f"--{name} must be greater than 0, found {value}")
-    if name in ("dither", "low-freq", "energy-floor", "min-duration") and not value >= 0:
+    if name in ("dither", "low-freq", "energy-floor", "min-duration") and value < 0:
         raise ValueError(f"--{name} must not be negative, found {value}")
     if name == "preemphasis-coefficient" and not 0 <= value <= 1:
         raise ValueError(f"--{name} must lie between 0 and 1, found {value}")

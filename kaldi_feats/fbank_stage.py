@@ -1,8 +1,8 @@
 """The feature stage's bookkeeping: which arks a data directory needs, and which are there.
 
-The utterances go into arks of `UTTERANCES_PER_ARK`, and an ark's name is a fingerprint of all
-that it is made from: the settings, and its lines of wav.scp with size and date of their files.
-An ark is there once its scp is. So a stage that died continues where it stopped, with however
+The utterances go into arks of 10 to 500, and an ark's name is a fingerprint of all that it is
+made from: the settings, and its lines of wav.scp with size and date of their files. An ark is
+there once its scp is. So a stage that died continues where it stopped, with however
 many processes; a change makes other arks; and features made before stay valid until the new ones
 are complete, as feats.scp is the last thing to change.
 """
@@ -22,7 +22,9 @@ from .files import InputError, Stamp
 
 logger = logging.getLogger(__name__)
 
-UTTERANCES_PER_ARK = 100
+# Small enough to keep many processes busy and to lose little, large enough for a million
+# utterances (2,000 arks of 100 MB). Not a matter of how many processes there are.
+SMALLEST_ARK, LARGEST_ARK, ARKS_OF_A_SMALL_CORPUS = 10, 500, 64
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,9 @@ class FbankStage:
             )
             for n, (name, source) in enumerate(read_table(wav_scp).items(), start=1)
         ]
+        size = min(max(len(utterances) // ARKS_OF_A_SMALL_CORPUS, SMALLEST_ARK), LARGEST_ARK)
         groups = [
-            tuple(utterances[start : start + UTTERANCES_PER_ARK])
-            for start in range(0, len(utterances), UTTERANCES_PER_ARK)
+            tuple(utterances[start : start + size]) for start in range(0, len(utterances), size)
         ]
         return [
             Chunk(self.fbank_dir / (self.prefix + self._fingerprint(group)), group)
@@ -144,8 +146,11 @@ class FbankStage:
             and not self.pending()
         )
 
-    def finish(self) -> None:
+    def finish(self) -> list[str]:
         """Put feats.scp, utt2num_frames and fbank.conf in place; every ark must be there.
+
+        Returns:
+            The utterances that have no features.
 
         Raises:
             InputError: not one utterance gave features.
@@ -171,11 +176,10 @@ class FbankStage:
             )
         self._remove_leftovers()
         skipped = [name for name in names if name not in feats]
-        for name in skipped:
-            logger.warning("%s: no features (too short?)", name)
         logger.info(
             "%s: done %d of %d, skipped %d", self.data_dir, len(feats), len(names), len(skipped)
         )
+        return skipped
 
     def _remove_leftovers(self) -> None:
         """Remove arks of other settings and half-written ones.

@@ -19,6 +19,9 @@ from .files import InputError, run_tool
 
 logger = logging.getLogger(__name__)
 
+# Warnings of Kaldi's that fbank_job.sh takes for errors.
+FATAL = "Failed to compute features|had nonzero return status"
+
 
 def plan(stage: FbankStage, plan_dir: Path, num_jobs: int) -> int:
     """Write each job's list of arks, ``<job>.list``, and each ark's wav.scp into `plan_dir`.
@@ -27,8 +30,11 @@ def plan(stage: FbankStage, plan_dir: Path, num_jobs: int) -> int:
         How many jobs there are, at most `num_jobs`; 0 if every ark is there.
 
     Raises:
-        InputError: a file needs a converter that is not installed.
+        InputError: a file needs a converter that is not installed, or Kaldi cannot write to the
+            folder for the arks.
     """
+    if "," in str(stage.fbank_dir):
+        raise InputError(f"{stage.fbank_dir}: Kaldi cannot write where a path has a comma")
     pending = stage.pending()
     num_jobs = min(num_jobs, len(pending))
     shutil.rmtree(plan_dir, ignore_errors=True)
@@ -54,7 +60,8 @@ def finish(stage: FbankStage, plan_dir: Path) -> None:
     pending = stage.pending()
     if pending:
         raise _explanation(pending, plan_dir.parent)
-    stage.finish()
+    for name in stage.finish():
+        logger.warning("%s: no features (too short?); see %s", name, plan_dir.parent)
     shutil.rmtree(plan_dir, ignore_errors=True)
 
 
@@ -72,14 +79,11 @@ def _explanation(pending: list[Chunk], log_dir: Path) -> InputError:
 
 def _complaint(lines: list[str]) -> str | None:
     """What a job's log says went wrong, without Kaldi's ``ERROR (program:function():file) ``."""
-    errors = [line for line in lines if line.startswith("ERROR ")]
-    for line in lines:
-        if "Failed to compute features" in line:
-            return _message(line) + "".join(f": {_message(error)}" for error in errors[:1])
-        if "had nonzero return status" in line:
-            return _message(line)
-    said = [line for line in lines if line.strip() and not line.startswith(("#", "LOG ", "VLOG"))]
-    return _message((errors or said[-1:] or [""])[0]) or None
+    said = [line for line in lines if line.startswith("ERROR ")]
+    said += [line for line in lines if line.startswith("WARNING ") and re.search(FATAL, line)]
+    if not said:
+        said = [line for line in lines if line.strip() and not line.startswith(("#", "LOG "))][-1:]
+    return "; ".join(_message(line) for line in said[:3]) or None
 
 
 def _message(line: str) -> str:

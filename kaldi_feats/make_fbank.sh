@@ -63,9 +63,8 @@ fbankdir=${3:-$data/fbank}
 python=$(command -v python || command -v python3) || fail "no python on the PATH"
 if ! "$python" -c 'import speaker_bases.kaldi_feats' 2> /dev/null; then
   [ -f "$here/../path.sh" ] || fail "speaker_bases is not installed for $python"
-  cd_back=$PWD
-  cd "$here/.." && . ./path.sh
-  cd "$cd_back"
+  # shellcheck source=/dev/null
+  . "$here/../path.sh"
   python=$(command -v python)
 fi
 
@@ -98,6 +97,7 @@ if [ "$jobs" -gt 0 ]; then
     # Kaldi's run.pl does not quote what it gives to the shell, and replaces every "JOB".
     runner=(bash "$here/run_jobs.sh")
   fi
+  trap 'echo "interrupted; run the same command again to continue" >&2; exit 130' INT
   # A job that fails is explained by the next command, which finds its arks missing.
   "${runner[@]}" JOB=1:"$jobs" "$logdir/make_fbank.JOB.log" bash "$here/fbank_job.sh" \
     "$kaldi" "$config" "$cmn_window" "$compress" "$logdir/make_fbank" "$fbankdir" JOB || true
