@@ -1,11 +1,11 @@
 """A trained system's network, made ready for whole utterances of different lengths."""
 
-import importlib
-
 import keras
 from keras import ops
 
 from ..kaldi_feats.files import InputError
+from ..losses import SpeakerBases  # noqa: F401  a saved model names its layers' classes,
+from ..models import resnet  # noqa: F401  which must be registered by then
 from ..models.experiment import ExperimentDir
 
 
@@ -51,9 +51,6 @@ def load_model(path) -> keras.Model:
     Raises:
         InputError: if Keras cannot load it.
     """
-    # A saved model names the classes of its layers, which must be registered by then.
-    for room in ("losses", "models.resnet"):
-        importlib.import_module(f"speaker_bases.{room}")
     try:
         return keras.saving.load_model(path, compile=False)
     except (ValueError, TypeError, KeyError, OSError) as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+
 from speaker_bases.kaldi_feats.data_dir import write_table
 from speaker_bases.kaldi_feats.reader import MatrixWriter, VectorWriter
 from speaker_bases.models.experiment import ExperimentDir

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+
 from speaker_bases.evaluate.baseline import main
 from speaker_bases.evaluate.report import report
 from speaker_bases.evaluate.score import score

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from speaker_bases.evaluate import batches
 from speaker_bases.evaluate.batches import padded_length, plan_batches, read_batches
 from speaker_bases.kaldi_feats.files import InputError

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from speaker_bases.evaluate import cosine
 from speaker_bases.evaluate.cosine import cosine_scores
 

@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+
 from speaker_bases.evaluate.embed import main
 from speaker_bases.kaldi_feats.fbank_options import feature_settings
 from speaker_bases.kaldi_feats.reader import read_vectors

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from speaker_bases.evaluate.interval import eer_interval
 from speaker_bases.evaluate.metrics import eer
 

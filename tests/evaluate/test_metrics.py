@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
+
 from speaker_bases.evaluate.metrics import det_curve, eer, min_dcf
 
 

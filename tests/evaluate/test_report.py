@@ -8,6 +8,7 @@ import re
 
 import pytest
 import yaml
+
 from speaker_bases.evaluate.report import main
 from speaker_bases.evaluate.score import main as score
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from speaker_bases.evaluate.score import main
 
 

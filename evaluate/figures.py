@@ -1,0 +1,159 @@
+"""The paper's Figure 1 and Figure 2, drawn from trained systems."""
+
+import argparse
+import io
+import logging
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..kaldi_feats.files import InputError, atomic_write, run_tool
+from ..models.experiment import ExperimentDir
+from .speaker_space import SpeakerSpace, impostor_cosines, load_bases, load_speaker_space
+from .system_config import load_config
+
+_MOST_UTTERANCES = 200
+"""Of one speaker in Figure 1; more would only hide each other."""
+
+_log = logging.getLogger(__name__)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Draw one figure; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m speaker_bases.evaluate.figures",
+        description="Draw Figure 1 or 2 of Heo et al. 2019. Both need the embeddings of the "
+        "training set: python -m speaker_bases.evaluate.embed --system DIR --data data/train.",
+    )
+    figures = parser.add_subparsers(dest="figure", required=True)
+    space = figures.add_parser(
+        "speakers",
+        help="Figure 1: embeddings, means and bases of a few training speakers",
+        description="Figure 1: a t-SNE map of the embeddings of a few training speakers, their "
+        "means (triangles) and their bases (crosses).",
+    )
+    space.add_argument("--system", type=Path, required=True, help="folder of a trained system")
+    space.add_argument("--speakers", nargs="+", help="whom (default: those of most utterances)")
+    space.add_argument("--number", type=int, default=5, help="how many, if not named (default: 5)")
+    space.add_argument("--seed", type=int, default=0, help="of t-SNE (default: 0)")
+    pairs = figures.add_parser(
+        "impostors",
+        help="Figure 2: cosines between the mean embeddings of training speakers",
+        description="Figure 2: a histogram of the cosines between the mean embeddings of all "
+        "pairs of training speakers, for each system.",
+    )
+    pairs.add_argument("--systems", type=Path, nargs="+", required=True, help="their folders")
+    for figure in (space, pairs):
+        figure.add_argument("--data", type=Path, required=True, help="training data directory")
+        figure.add_argument("--out", type=Path, required=True, help="the PNG file to write")
+    args = parser.parse_args(argv)
+    if args.figure == "speakers":
+        return run_tool(lambda: draw_speakers(args))
+    return run_tool(lambda: draw_impostors([ExperimentDir(p) for p in args.systems], args))
+
+
+def draw_speakers(args: argparse.Namespace) -> None:
+    """Figure 1.
+
+    Raises:
+        InputError: if something of the system is missing, or a speaker is unknown.
+    """
+    system = ExperimentDir(args.system)
+    space = load_speaker_space(system, args.data)
+    bases = load_bases(system)
+    chosen = _choose(space, args.speakers, args.number)
+    points, means, crosses = speaker_map(space, bases, chosen, args.seed)
+    figure = Figure(figsize=(6.5, 6), layout="constrained")
+    axes = figure.subplots()
+    for at, speaker in enumerate(chosen):
+        colour = f"C{at % 10}"
+        axes.scatter(*points[at].T, s=14, color=colour, alpha=0.6, label=space.speakers[speaker])
+        axes.scatter(*means[at], s=150, marker="^", color=colour, edgecolor="black", zorder=3)
+        axes.scatter(*crosses[at], s=150, marker="X", color=colour, edgecolor="black", zorder=3)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(f"{_name(system)}: embeddings, means (triangles), bases (crosses)")
+    axes.legend(title="speaker", fontsize="small")
+    _save(figure, args.out)
+
+
+def draw_impostors(systems: list[ExperimentDir], args: argparse.Namespace) -> None:
+    """Figure 2; the means of the cosines stand in the legend and in the log.
+
+    Raises:
+        InputError: if something of a system is missing.
+    """
+    figure = Figure(figsize=(6.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    bins = np.linspace(-1, 1, 101)
+    for system in systems:
+        cosines = impostor_cosines(load_speaker_space(system, args.data).means())
+        mean = f"{_name(system)}: mean {cosines.mean():.3f}"
+        axes.hist(cosines, bins, density=True, alpha=0.5, label=mean)
+        _log.info("%s of %d impostor cosines (%s)", mean, len(cosines), system.path)
+    axes.set(xlabel="cosine between the mean embeddings of two training speakers", yticks=[])
+    axes.legend()
+    _save(figure, args.out)
+
+
+def speaker_map(
+    space: SpeakerSpace, bases: np.ndarray, chosen: list[int], seed: int
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Embeddings, means and bases of some speakers on one t-SNE map of their directions.
+
+    Args:
+        space: the training set's embeddings.
+        bases: (speakers, dim).
+        chosen: indices of speakers.
+        seed: of t-SNE, and of the choice among a speaker's utterances if there are too many.
+
+    Returns:
+        For each speaker its utterances (utterances, 2); the means (len(chosen), 2); the bases
+        (len(chosen), 2).
+    """
+    from sklearn.manifold import TSNE  # a second to import, for one figure
+
+    draws = np.random.default_rng(seed)
+    utterances = []
+    for speaker in chosen:
+        own = space.embeddings[space.labels == speaker]
+        utterances.append(draws.permutation(own)[:_MOST_UTTERANCES])
+    directions = np.concatenate([*utterances, space.means()[chosen], bases[chosen]])
+    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    # t-SNE's perplexity, the number of neighbours that count, must stay below that of points.
+    perplexity = min(30.0, (len(directions) - 1) / 3)
+    tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+    flat = tsne.fit_transform(directions.astype(np.float32))
+    ends = np.cumsum([len(own) for own in utterances])
+    points = np.split(flat[: ends[-1]], ends[:-1])
+    means, crosses = np.split(flat[ends[-1] :], 2)
+    return points, means, crosses
+
+
+def _choose(space: SpeakerSpace, names: list[str] | None, number: int) -> list[int]:
+    if names:
+        unknown = [name for name in names if name not in space.speakers]
+        if unknown:
+            raise InputError(f"--speakers: {unknown[0]} is not among the training speakers")
+        return [space.speakers.index(name) for name in names]
+    counts = np.bincount(space.labels, minlength=len(space.speakers))
+    chosen = np.argsort(-counts, kind="stable")[: max(1, number)]
+    if counts[chosen].min() < 2:
+        _log.warning("speakers with a single utterance: embedding and mean are the same point")
+    return chosen.tolist()
+
+
+def _name(system: ExperimentDir) -> str:
+    return load_config(system)["loss"]
+
+
+def _save(figure: Figure, path: Path) -> None:
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=130)
+    with atomic_write(path, "wb") as file:
+        file.write(image.getvalue())
+    _log.info("%s written", path)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
