@@ -9,10 +9,12 @@ References:
     authentication using joint bootstrap", ICASSP 2007.
 """
 
+import bisect
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .metrics import check_trials, crossing, last_of_ties, rate_from_zero
+from .metrics import check_trials, crossing, last_of_ties
 
 _WORK = 200_000_000
 """Trials times resamples that one interval may cost: a few seconds."""
@@ -66,16 +68,41 @@ def eer_interval(
     order = np.argsort(-scores, kind="stable")
     enrol, test, is_target = enrol[order], test[order], is_target[order]
     last = last_of_ties(scores[order])
+    # How many targets and non-targets each threshold of the curve accepts; the first, none.
+    targets = np.concatenate([[0], np.cumsum(is_target)[last]])
+    nontargets = np.concatenate([[0], last + 1]) - targets
+    of_target = enrol[is_target]
+    of_nontarget = enrol[~is_target], test[~is_target]
     resamples = max(min(resamples, _WORK // len(scores)), min(resamples, 200))
     draws = np.random.default_rng(seed)
     chances = np.full(len(speakers), 1.0 / len(speakers))
     rates = []
     for _ in range(resamples):
         drawn = draws.multinomial(len(speakers), chances)
-        target = np.where(is_target, drawn[enrol], 0).cumsum()[last]
-        nontarget = np.where(is_target, 0, drawn[enrol] * drawn[test]).cumsum()[last]
-        if target[-1] and nontarget[-1]:
-            rates.append(crossing(rate_from_zero(nontarget), 1.0 - rate_from_zero(target)))
+        hits = _running_share(drawn[of_target])
+        alarms = _running_share(drawn[of_nontarget[0]] * drawn[of_nontarget[1]])
+        if hits is not None and alarms is not None:
+            rates.append(_eer(alarms, hits, nontargets, targets))
     tail = 50.0 * (1.0 - confidence)
     low, high = np.percentile(rates, [tail, 100.0 - tail])
     return float(low), float(high)
+
+
+def _running_share(times: np.ndarray) -> np.ndarray | None:
+    """Running sum (1 + trials,), as a share of the whole; None if the whole is 0."""
+    total = np.concatenate([[0], np.cumsum(times)])
+    return total / total[-1] if total[-1] else None
+
+
+def _eer(
+    alarms: np.ndarray, hits: np.ndarray, nontargets: np.ndarray, targets: np.ndarray
+) -> float:
+    """The EER of weighted trials, by bisection: the rest of the curve is never computed."""
+
+    def rates(point: int) -> tuple[float, float]:
+        return alarms[nontargets[point]], 1.0 - hits[targets[point]]
+
+    points = range(len(targets))
+    right = bisect.bisect_left(points, 0.0, key=lambda point: np.subtract(*rates(point)))
+    false_alarm, miss = np.transpose([rates(right - 1), rates(right)])
+    return crossing(false_alarm, miss)
