@@ -8,6 +8,7 @@ import re
 import shutil
 import tarfile
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -25,8 +26,9 @@ MINI_LIBRISPEECH = {
     "train-clean-5": "5df7d4e78065366204ca6845bb08f490",
     "dev-clean-2": "6d7ab67ac6a1d2c993d050e16d61080d",
 }
-# Connections that break are taken up again this often without getting on.
+# A connection that breaks is taken up again until this many times in a row brought nothing.
 ATTEMPTS = 5
+PAUSE_SECONDS = 2.0
 TIMEOUT_SECONDS = 60
 CHUNK = 1 << 18
 
@@ -47,6 +49,8 @@ def fetch_mini_librispeech(corpus_dir: str | os.PathLike, url: str = OPENSLR) ->
     """
     corpus_dir = Path(corpus_dir)
     url = url.rstrip("/")
+    if not url.startswith(("http://", "https://")):
+        raise InputError(f"{url}: not an http(s) address; correct --download-url")
     missing = [name for name in MINI_LIBRISPEECH if not (corpus_dir / name).is_dir()]
     if not missing:
         return
@@ -67,7 +71,7 @@ def _published_checksums(url: str) -> Mapping[str, str]:
             text = response.read().decode("utf-8", errors="replace")
     except urllib.error.HTTPError:
         return {}
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise InputError(f"{url}: {_reason(error)}; correct --download-url") from None
     lines = re.findall(r"^([0-9a-f]{32})\s+\*?(?:.*/)?([^/\s]+)\.tar\.gz$", text, re.MULTILINE)
     return {name: checksum for checksum, name in lines}
@@ -117,9 +121,9 @@ def _fetch_all(url: str, part: Path) -> None:
             raise InputError(
                 f"{url}: HTTP {error.code} {error.reason}; correct --download-url, or try later"
             ) from None
-        except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             if isinstance(error, OSError) and error.filename is not None:
-                raise
+                raise  # our own file, not the connection
             reason = _reason(error)
         now = part.stat().st_size if part.exists() else 0
         failures = 0 if now > before else failures + 1
@@ -128,6 +132,7 @@ def _fetch_all(url: str, part: Path) -> None:
                 f"{url}: {reason}; {now} bytes are kept, run the same command again to go on"
             )
         log.warning("%s: %s after %d bytes; going on", url, reason, now)
+        time.sleep(PAUSE_SECONDS * failures)
 
 
 def _fetch_on(url: str, part: Path) -> bool:
@@ -185,7 +190,9 @@ def unpack(archive: Path, subset: str, corpus_dir: Path) -> None:
     try:
         try:
             with tarfile.open(archive) as tar:
-                tar.extractall(beside, filter="data")
+                # Python before 3.11.4 has no such filter; the archive is verified by then anyway.
+                tar.extraction_filter = getattr(tarfile, "data_filter", None)
+                tar.extractall(beside)
         except (tarfile.TarError, EOFError) as error:
             raise InputError(f"{archive}: cannot be unpacked ({error}); remove it") from None
         top = beside / "LibriSpeech"

@@ -71,13 +71,13 @@ def voice_folder(voices: Mapping[str, str]) -> Iterator[str]:
 
 
 def speak(
-    folder: str, voice: str, text: str, rate: int, pitch: int, pitch_range: int
+    folder: str, voice: str, text: str, rate: int, pitch: int, pitch_range: int, seed: int
 ) -> np.ndarray:
     """Speak a text.
 
-    espeak-ng carries state from one text to the next (the phase of its flutter and noise), so
-    the library is loaded anew for each: what is said depends on the arguments alone. That takes
-    a few milliseconds.
+    espeak-ng seeds its noise from the clock and carries state from one text to the next (the
+    phase of its flutter). So the noise is given a seed, and the library is loaded anew for each
+    text, which takes a few milliseconds: what is said depends on the arguments alone.
 
     Args:
         folder: from `voice_folder`.
@@ -86,6 +86,7 @@ def speak(
         rate: words a minute, 80 to 450.
         pitch: 0 to 100; 50 is the voice's own.
         pitch_range: 0 to 100; 50 is the voice's own.
+        seed: of the breath noise, 31 bits.
 
     Returns:
         int16 array (samples,) at `SAMPLE_RATE`.
@@ -107,6 +108,7 @@ def speak(
         )
         if found != SAMPLE_RATE:
             raise InputError(f"espeak-ng does not start from {folder}; set TMPDIR to a short path")
+        library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         library.espeak_SetSynthCallback(callback)
         if library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise ValueError(f"Invalid value for argument `voice`. Received: voice={voice!r}")
