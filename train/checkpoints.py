@@ -71,9 +71,9 @@ def last_checkpoint(folder: Path) -> Path | None:
     return None
 
 
-def step_of(path: Path) -> int:
-    """How many mini-batches a checkpoint's training had seen."""
-    return int(path.stem.removeprefix("step-"))
+def step_of(path: Path | None) -> int:
+    """How many mini-batches a checkpoint's training had seen; 0 without a checkpoint."""
+    return int(path.stem.removeprefix("step-")) if path else 0
 
 
 def load_checkpoint(path: Path, model: keras.Model) -> None:
@@ -103,14 +103,16 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         folder: where the checkpoints lie; the last one there is loaded when training begins.
+        steps_per_epoch: mini-batches in a whole epoch.
         minutes: longest time between two checkpoints.
     """
 
-    def __init__(self, folder: str | os.PathLike, minutes: float = 10.0):
+    def __init__(self, folder: str | os.PathLike, steps_per_epoch: int, minutes: float = 10.0):
         super().__init__()
         self.folder = Path(folder)
+        self.steps_per_epoch = steps_per_epoch
         self.resume_from = last_checkpoint(self.folder)
-        self.step = step_of(self.resume_from) if self.resume_from else 0
+        self.step = step_of(self.resume_from)
         self.interrupted = False
         self.diverged = False
         self._seconds = 60 * minutes
@@ -134,6 +136,8 @@ class Checkpoints(keras.callbacks.Callback):
         if self.resume_from is not None:
             load_checkpoint(self.resume_from, self.model)
             self.resume_from = None
+            if self.step % self.steps_per_epoch == 0:
+                self.model.reset_metrics()
 
     def on_train_batch_end(self, batch, logs=None):
         # With several steps in one execution, `batch` is the last of them.

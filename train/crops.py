@@ -135,13 +135,14 @@ class CropStream(keras.utils.PyDataset):
         reader: the features.
         utterances: ids, in the order that `batches` counts them.
         speakers: `(utterances,)` integers, the class of each utterance.
-        num_frames: `(utterances,)` integers, the length of each utterance.
         batches: which utterances are in which batch: `ShuffledUtterances` or
             `SpeakersTimesCrops`.
         crop_frames: length of a crop (the paper's l).
         seed: where crops begin in epoch `k` follows from `(seed, k)`.
         first_step: where to join the stream.
         workers: threads that read ahead.
+
+    An `InputError` of the reader stays in the attribute `error`: what `fit` raises may be another.
 
     A batch is `({"features": (batch, crop_frames, bands) float32, "speakers": (batch,) int32},
     speakers)`.
@@ -152,7 +153,6 @@ class CropStream(keras.utils.PyDataset):
         reader: FeatureReader,
         utterances: Sequence[str],
         speakers: Sequence[int],
-        num_frames: Sequence[int],
         batches: ShuffledUtterances | SpeakersTimesCrops,
         crop_frames: int,
         seed: int,
@@ -163,11 +163,11 @@ class CropStream(keras.utils.PyDataset):
         self.reader = reader
         self.utterances = utterances
         self.speakers = np.asarray(speakers, "int32")
-        self.num_frames = np.asarray(num_frames)
         self.batches = batches
         self.crop_frames = crop_frames
         self.seed = seed
         self.first_step = first_step
+        self.error: InputError | None = None
         # Two epochs: near an epoch's end the threads are in both.
         self._plan = lru_cache(maxsize=2)(self._plan_epoch)
 
@@ -178,14 +178,16 @@ class CropStream(keras.utils.PyDataset):
     def __getitem__(self, index: int):
         epoch, step = divmod(self.first_step + index, self.batches.steps_per_epoch)
         utterances, places = self._plan(epoch)
-        features = np.stack(
-            [
+        try:
+            crops = [
                 self._crop(utterance, place)
                 for utterance, place in zip(utterances[step], places[step], strict=True)
             ]
-        )
+        except InputError as error:
+            self.error = error
+            raise
         speakers = self.speakers[utterances[step]]
-        return {"features": features, "speakers": speakers}, speakers
+        return {"features": np.stack(crops), "speakers": speakers}, speakers
 
     def _plan_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         utterances = self.batches.epoch(epoch)

@@ -22,7 +22,6 @@ class TrainingLog(keras.callbacks.Callback):
     Args:
         path: of the CSV file.
         tensorboard: folder for the event files; needs no TensorFlow.
-        steps_per_epoch: to tell steps from epochs.
         checkpoints: the callback that counts the steps; stands before this one. Lines and events
             after the step that it begins at are dropped.
     """
@@ -31,13 +30,11 @@ class TrainingLog(keras.callbacks.Callback):
         self,
         path: str | os.PathLike,
         tensorboard: str | os.PathLike,
-        steps_per_epoch: int,
         checkpoints: Checkpoints,
     ):
         super().__init__()
         self.path = Path(path)
         self.tensorboard = tensorboard
-        self.steps_per_epoch = steps_per_epoch
         self.checkpoints = checkpoints
         self.rows = [row for row in _read(self.path) if int(row["step"]) <= checkpoints.step]
         self._seconds = float(self.rows[-1]["seconds"]) if self.rows else 0.0
@@ -47,8 +44,8 @@ class TrainingLog(keras.callbacks.Callback):
         self._events = SummaryWriter(str(self.tensorboard), purge_step=self.checkpoints.step + 1)
 
     def on_epoch_end(self, epoch, logs=None):
-        step = (epoch + 1) * self.steps_per_epoch
-        if self.checkpoints.step != step:  # interrupted within the epoch
+        step = (epoch + 1) * self.checkpoints.steps_per_epoch
+        if self.checkpoints.step != step or self.checkpoints.diverged:  # cut short
             return
         now = time.monotonic()
         self._seconds, self._since = self._seconds + now - self._since, now

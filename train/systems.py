@@ -70,6 +70,7 @@ def build_model(config: dict[str, Any], num_speakers: int) -> keras.Model:
     # Keras shows a single loss only inside the total; as a metric it stands by itself.
     metrics = [keras.metrics.MeanMetricWrapper(loss, name=loss.name)] if loss else None
     model.compile(optimizer=_optimizer(config["optimizer"]), loss=loss, metrics=metrics)
+    _create_all_variables(model)
     return model
 
 
@@ -79,6 +80,14 @@ def loss_callbacks(config: dict[str, Any]) -> list[keras.callbacks.Callback]:
     if center is None:
         return []
     return [CenterUpdate(alpha=center["alpha"])] if "alpha" in center else [CenterUpdate()]
+
+
+def _create_all_variables(model: keras.Model) -> None:
+    """Make what Keras would make during the first step: a checkpoint is loaded before that."""
+    model.optimizer.build(model.trainable_variables)
+    one = (1, *model.output_shape[1:])
+    model.compute_metrics(None, y=keras.ops.zeros(1, "int32"), y_pred=keras.ops.zeros(one))
+    model.reset_metrics()
 
 
 def _bases(config: dict[str, Any], num_speakers: int, decay) -> SpeakerBases:

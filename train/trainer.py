@@ -14,7 +14,7 @@ from ..kaldi_feats.fbank_options import feature_settings
 from ..kaldi_feats.files import InputError, Stamp, atomic_write
 from ..kaldi_feats.reader import FeatureReader, read_num_frames
 from ..models import ExperimentDir
-from .checkpoints import Checkpoints
+from .checkpoints import Checkpoints, last_checkpoint, step_of
 from .config import LABELS, read_config, save_config
 from .crops import CropStream, ShuffledUtterances, SpeakersTimesCrops
 from .logs import TrainingLog
@@ -31,8 +31,7 @@ class TrainingData:
         utterances: ids, sorted.
         labels: the class of each utterance, an index into `speakers`.
         speakers: ids of the N training speakers, sorted.
-        num_frames: the length of each utterance.
-        fingerprint: changes with any of the above.
+        fingerprint: changes with any of the above, and with the utterances' lengths.
 
     Raises:
         InputError: if a file is missing, or an utterance has no speaker or no length.
@@ -54,9 +53,7 @@ class TrainingData:
         self.speakers = sorted({utt2spk[utterance] for utterance in self.utterances})
         classes = {speaker: index for index, speaker in enumerate(self.speakers)}
         self.labels = [classes[utt2spk[utterance]] for utterance in self.utterances]
-        self.num_frames = [num_frames[utterance] for utterance in self.utterances]
-        lines = zip(self.utterances, self.labels, self.num_frames, strict=True)
-        text = "\n".join(f"{utt} {self.speakers[label]} {frames}" for utt, label, frames in lines)
+        text = "\n".join(f"{u} {utt2spk[u]} {num_frames[u]}" for u in self.utterances)
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
 
     def batches(self, config: dict[str, Any], seed: int) -> ShuffledUtterances | SpeakersTimesCrops:
@@ -120,7 +117,7 @@ def train(
     with atomic_write(experiment.speakers) as file:
         file.writelines(f"{speaker}\n" for speaker in data.speakers)
 
-    checkpoints = Checkpoints(experiment.checkpoints)
+    checkpoints = Checkpoints(experiment.checkpoints, batches.steps_per_epoch)
     _log_beginning(experiment, resolved, model, batches.steps_per_epoch, checkpoints.step)
     _fit(model, config, data, batches, experiment, checkpoints, seed, workers)
     if checkpoints.diverged:
@@ -143,7 +140,7 @@ def _fit(model, config, data, batches, experiment, checkpoints, seed, workers) -
     callbacks = [
         *loss_callbacks(config),
         checkpoints,
-        TrainingLog(experiment.log, experiment.tensorboard, steps, checkpoints),
+        TrainingLog(experiment.log, experiment.tensorboard, checkpoints),
     ]
     while checkpoints.step < config["epochs"] * steps and not model.stop_training:
         epoch, done = divmod(checkpoints.step, steps)
@@ -151,22 +148,27 @@ def _fit(model, config, data, batches, experiment, checkpoints, seed, workers) -
             data.reader,
             data.utterances,
             data.labels,
-            data.num_frames,
             batches,
             config["crop_frames"],
             seed,
             first_step=checkpoints.step,
             workers=workers,
         )
-        model.fit(
-            stream,
-            initial_epoch=epoch,
-            epochs=epoch + 1 if done else config["epochs"],
-            steps_per_epoch=steps - done,
-            shuffle=False,  # or Keras would shuffle with its own generator
-            callbacks=callbacks,
-            verbose=1 if sys.stdout.isatty() else 2,
-        )
+        try:
+            model.fit(
+                stream,
+                initial_epoch=epoch,
+                epochs=epoch + 1 if done else config["epochs"],
+                steps_per_epoch=steps - done,
+                shuffle=False,  # or Keras would shuffle with its own generator
+                callbacks=callbacks,
+                verbose=1 if sys.stdout.isatty() else 2,
+            )
+        except Exception:
+            # TensorFlow wraps what goes wrong while data are read in an error of its own.
+            if stream.error is not None:
+                raise stream.error from None
+            raise
 
 
 def _move_aside_if_other(experiment: ExperimentDir, resolved: dict[str, Any], steps: int) -> None:
@@ -177,8 +179,7 @@ def _move_aside_if_other(experiment: ExperimentDir, resolved: dict[str, Any], st
     ignored = (*LABELS, "epochs")
     before, now = _without(previous, ignored), _without(resolved, ignored)
     changed = sorted(key for key in before.keys() | now if before.get(key) != now.get(key))
-    checkpoint = Checkpoints(experiment.checkpoints)
-    if checkpoint.step > resolved["epochs"] * steps:
+    if step_of(last_checkpoint(experiment.checkpoints)) > resolved["epochs"] * steps:
         changed.append("epochs")
     if not changed:
         return

@@ -1,0 +1,253 @@
+"""Training from beginning to end, interrupted, resumed, changed and refused."""
+
+import csv
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from speaker_bases.kaldi_feats.files import InputError
+from speaker_bases.kaldi_feats.reader import MatrixWriter
+from speaker_bases.models import TABLES, ExperimentDir, ResNetTable
+from speaker_bases.train import checkpoints as checkpoints_module
+from speaker_bases.train import crops as crops_module
+from speaker_bases.train.__main__ import main
+from speaker_bases.train.config import load_config, read_config
+from speaker_bases.train.trainer import train
+
+SMALL = {  # what the tiny data allows
+    "softmax": ["batch.size=6"],
+    "center": ["batch.size=6"],
+    "am_softmax": ["batch.size=6"],
+    "ge2e": ["batch.speakers=3", "batch.crops_per_speaker=2"],
+    "proposed1": ["batch.size=6"],
+    "proposed2": ["batch.size=6", "losses.hard_negative.num_negatives=2"],
+}
+ON_JAX = "interrupted_training_ends or leaves_its_files"
+METRICS = {
+    "softmax": {"softmax"},
+    "center": {"softmax", "center"},
+    "am_softmax": {"additive_margin_softmax"},
+    "ge2e": {"ge2e"},
+    "proposed1": {"softmax", "center", "between_speaker"},
+    "proposed2": {"hard_negative_mining", "between_speaker"},
+}
+
+
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch):
+    """The networks have tests of their own; here a shallow one keeps compiling short."""
+    tiny = ResNetTable(4, (1, 2), (4, 8), (1, 1), ((1, 1), (2, 2)), None)
+    monkeypatch.setitem(TABLES, "table1", tiny)
+
+
+@pytest.fixture
+def config_of(conf_files):
+    def config(system, *overrides):
+        return load_config(*conf_files(system), [*SMALL[system], *overrides])
+
+    return config
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Pretend that Ctrl-C is pressed during a given step."""
+
+    def stop(step):
+        original = checkpoints_module.Checkpoints.on_train_batch_end
+
+        def batch_end(self, batch, logs=None):
+            if self.step + 1 == step:
+                self._interrupt(2, None)
+            original(self, batch, logs)
+
+        monkeypatch.setattr(checkpoints_module.Checkpoints, "on_train_batch_end", batch_end)
+        return lambda: monkeypatch.setattr(
+            checkpoints_module.Checkpoints, "on_train_batch_end", original
+        )
+
+    return stop
+
+
+def read_log(out):
+    with open(ExperimentDir(out).log, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights_of(out):
+    model = keras.models.load_model(ExperimentDir(out).embedder)
+    return [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+
+
+@pytest.mark.parametrize("system", SMALL)
+def test_each_system_trains_and_leaves_its_files(system, config_of, make_data, tmp_path):
+    out = tmp_path / "exp" / system / "seed0"
+    config = config_of(system, "epochs=8", "crops_per_utterance=4")
+    assert train(config, make_data(), out) is True
+    log = read_log(out)
+    assert [row["epoch"] for row in log] == [str(k) for k in range(1, 9)]
+    assert float(log[-1]["loss"]) < float(log[0]["loss"])
+    assert set(log[0]) == {"epoch", "step", "seconds", "loss"} | METRICS[system]
+    experiment = ExperimentDir(out)
+    assert experiment.speakers.read_text().split() == ["spk00", "spk01", "spk02", "spk03"]
+    assert list(experiment.tensorboard.iterdir())
+    saved = read_config(experiment.config)
+    assert saved["features"]["window-type"] == "hamming"
+    assert (saved["system"], saved["seed"], saved["num_speakers"]) == (system, 0, 4)
+    model = keras.models.load_model(experiment.model)
+    embedder = keras.models.load_model(experiment.embedder)
+    features = np.random.default_rng(0).normal(size=(2, 16, 64)).astype("float32")
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(model.get_layer("backbone")(features)),
+        keras.ops.convert_to_numpy(embedder(features)),
+        rtol=1e-6,
+    )
+    if "center" in config["losses"]:
+        center = model.get_layer("center")
+        assert float(center.alpha) == 0  # frozen once trained
+
+
+def test_a_complete_system_is_left_alone_and_its_labels_follow_the_file(
+    config_of, make_data, tmp_path
+):
+    data, out = make_data(), tmp_path / "exp" / "softmax" / "seed0"
+    train(config_of("softmax"), data, out)
+    before = ExperimentDir(out).model.stat()
+    assert train(config_of("softmax") | {"title": "another title"}, data, out) is True
+    after = ExperimentDir(out).model.stat()
+    assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
+    assert read_config(ExperimentDir(out).config)["title"] == "another title"
+
+
+@pytest.mark.parametrize("system", ["proposed1", "ge2e"])
+def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
+    system, config_of, make_data, tmp_path, stop_at
+):
+    config = config_of(system, "epochs=3", "crops_per_utterance=4")  # 8 steps an epoch
+    data = make_data()
+    straight, resumed = tmp_path / "exp" / "a" / "seed0", tmp_path / "exp" / "b" / "seed0"
+    assert train(config, data, straight) is True
+    for step in (3, 8, 13):  # within an epoch, at its end, and within again
+        go_on = stop_at(step)
+        assert train(config, data, resumed) is False
+        assert not ExperimentDir(resumed).model.exists()
+        go_on()
+    assert train(config, data, resumed) is True
+    for a, b in zip(weights_of(straight), weights_of(resumed), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    columns = [key for key in read_log(straight)[0] if key != "seconds"]
+    for a, b in zip(read_log(straight), read_log(resumed), strict=True):
+        for key in columns:  # the means over the epoch too, though parts ran in two processes
+            assert float(a[key]) == pytest.approx(float(b[key]), rel=1e-3, abs=1e-4)
+
+
+def test_the_same_holds_on_jax(project_root):
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        pytest.skip("this is the run on JAX")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", ON_JAX],
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        cwd=project_root,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "8 passed" in run.stdout
+
+
+def test_more_epochs_are_added_and_fewer_begin_anew(config_of, make_data, tmp_path):
+    data, out = make_data(), tmp_path / "exp" / "softmax" / "seed0"
+    train(config_of("softmax", "epochs=2"), data, out)
+    two = read_log(out)
+    train(config_of("softmax", "epochs=4"), data, out)
+    assert read_log(out)[:2] == two and len(read_log(out)) == 4
+    train(config_of("softmax", "epochs=3"), data, out)
+    assert len(read_log(out)) == 3
+    assert len(read_log(out.parent / "superseded" / "seed0-1")) == 4
+
+
+def test_other_settings_move_what_was_there_aside(config_of, make_data, tmp_path, caplog):
+    data, out = make_data(), tmp_path / "exp" / "softmax" / "seed0"
+    train(config_of("softmax"), data, out)
+    train(config_of("softmax", "crop_frames=12"), data, out)
+    assert "other settings (crop_frames)" in caplog.text
+    train(config_of("softmax", "crop_frames=12"), make_data(frames=(25, 26)), out)
+    assert "other settings (data)" in caplog.text
+    old = [read_config(out.parent / "superseded" / f"seed0-{k}" / "config.yaml") for k in (1, 2)]
+    assert [config["crop_frames"] for config in old] == [16, 12]
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(config_of, make_data, tmp_path, caplog):
+    data, out = make_data(), tmp_path / "exp" / "softmax" / "seed0"
+    train(config_of("softmax", "epochs=2"), data, out)
+    *_, before, last = sorted(ExperimentDir(out).checkpoints.iterdir())
+    last.write_bytes(last.read_bytes()[:-200])
+    assert checkpoints_module.last_checkpoint(ExperimentDir(out).checkpoints) == before
+    assert "going back to the one before" in caplog.text
+    train(config_of("softmax", "epochs=3"), data, out)
+    assert [row["epoch"] for row in read_log(out)] == ["1", "2", "3"]
+
+
+def test_more_negatives_than_other_speakers_are_refused(config_of, make_data, tmp_path):
+    config = config_of("proposed2", "losses.hard_negative.num_negatives=4")
+    out = tmp_path / "exp" / "proposed2" / "seed0"
+    with pytest.raises(InputError, match="is 4; with 4 training speakers it must be between 1"):
+        train(config, make_data(), out)
+    assert not out.exists()
+
+
+def test_a_diverging_training_stops_and_its_last_good_state_stays(
+    config_of, make_data, tmp_path, monkeypatch
+):
+    out = tmp_path / "exp" / "softmax" / "seed0"
+    original = crops_module.CropStream.__getitem__
+
+    def explode(self, index):
+        inputs, targets = original(self, index)
+        return inputs | {"features": inputs["features"] * (np.inf if index >= 3 else 1)}, targets
+
+    monkeypatch.setattr(crops_module.CropStream, "__getitem__", explode)
+    with pytest.raises(InputError, match="the loss is not a finite number after step 4"):
+        train(config_of("softmax", "epochs=5"), make_data(), out)  # 2 steps an epoch
+    (checkpoint,) = ExperimentDir(out).checkpoints.iterdir()
+    assert checkpoints_module.step_of(checkpoint) == 2
+    with np.load(checkpoint) as arrays:
+        assert all(np.isfinite(arrays[name]).all() for name in arrays.files)
+    assert len(read_log(out)) == 1
+    assert not ExperimentDir(out).model.exists()
+
+
+def test_an_optimizer_setting_that_is_not_its_own_is_refused(config_of, make_data, tmp_path):
+    with pytest.raises(InputError, match=r"optimizer.adam does not take .*momentum"):
+        train(config_of("softmax", "optimizer.momentum=0.9"), make_data(), tmp_path / "a" / "seed0")
+
+
+def test_the_command_line_names_a_nan_with_its_utterance(conf_files, make_data, tmp_path, capsys):
+    data = make_data()
+    matrix = np.ones((20, 64), "float32")
+    with MatrixWriter(data / "feats.scp") as writer:
+        for line in (data / "utt2spk").read_text().splitlines():
+            utterance = line.split()[0]
+            bad = utterance == "spk02-01"
+            writer.write(utterance, np.where(matrix > 0, np.nan if bad else 1.0, 0))
+    system, corpus = conf_files("softmax")
+    arguments = ["--system", str(system), "--corpus", str(corpus), "--data", str(data)]
+    arguments += ["--out", str(tmp_path / "out" / "seed0"), "--set", "batch.size=6"]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "feats.scp:8: spk02-01: NaN or infinity" in error.splitlines()[-1]
+
+
+def test_the_command_line_names_a_typo_in_one_line(conf_files, make_data, tmp_path, capsys):
+    system, corpus = conf_files("softmax")
+    corpus.write_text("crop_frmes: 16\n")
+    arguments = ["--system", str(system), "--corpus", str(corpus), "--data", str(make_data())]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and f"{corpus}:1: unknown key `crop_frmes`" in error
+    with pytest.raises(SystemExit) as stopped:
+        main(["--systm", "x"])
+    assert stopped.value.code == 2
