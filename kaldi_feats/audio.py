@@ -56,9 +56,10 @@ def read_recording(source: str, where: str) -> Recording:
         with soundfile.SoundFile(_run(source, place) if is_pipe(source) else source) as file:
             samples = file.read(dtype="float32", always_2d=True) * np.float32(32768)
             expected, rate, details = file.frames, file.samplerate, file.extra_info
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless, by its name
+        what = getattr(error, "error_string", error)
         raise InputError(
-            f"{place}: cannot be read: {error.error_string} Fetch or convert the file again, or "
+            f"{place}: cannot be read: {what} Fetch or convert the file again, or "
             "give a command that writes wav: 'ffmpeg -v error -i FILE -f wav - |'"
         ) from None
     if len(samples) == 0:

@@ -2,9 +2,9 @@
 
 The utterances go into arks of 10 to 500, and an ark's name is a fingerprint of all that it is
 made from: the settings, and its lines of wav.scp with size and date of their files. An ark is
-there once its scp is. So a stage that died continues where it stopped, with however
-many processes; a change makes other arks; and features made before stay valid until the new ones
-are complete, as feats.scp is the last thing to change.
+there once its scp is. So a stage that died continues where it stopped, with however many
+processes; a change makes other arks; and features made before stay valid until the new ones are
+complete, as feats.scp is the last thing to change.
 """
 
 import hashlib

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from .audio import as_kaldi_source
 from .data_dir import write_table
-from .extract import add_arguments, stage_of
+from .extract import add_arguments, log_dir_of, stage_of
 from .fbank_stage import Chunk, FbankStage, Utterance
 from .files import InputError, run_tool
 
 logger = logging.getLogger(__name__)
 
 # Warnings of Kaldi's that fbank_job.sh takes for errors.
-FATAL = "Failed to compute features|had nonzero return status"
+FATAL = r"Failed to compute features|had nonzero return status (?!(13|36096)$)"
 
 
 def plan(stage: FbankStage, plan_dir: Path, num_jobs: int) -> int:
@@ -114,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def body() -> None:
         stage = stage_of(arguments)
-        plan_dir = arguments.log_dir / "make_fbank"
+        plan_dir = log_dir_of(arguments) / "make_fbank"
         if arguments.step == "plan":
             sys.stdout.write(f"{plan(stage, plan_dir, arguments.nj)}\n")
         elif stage.is_complete():

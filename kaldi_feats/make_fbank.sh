@@ -60,13 +60,13 @@ logdir=${2:-$data/log}
 fbankdir=${3:-$data/fbank}
 
 # Called on its own, not from run.sh, the recipe's environment may not be active yet.
-python=$(command -v python || command -v python3) || fail "no python on the PATH"
-if ! "$python" -c 'import speaker_bases.kaldi_feats' 2> /dev/null; then
-  [ -f "$here/../path.sh" ] || fail "speaker_bases is not installed for $python"
+if [ -z "${VIRTUAL_ENV:-}" ] && [ -f "$here/../.venv/bin/activate" ]; then
   # shellcheck source=/dev/null
-  . "$here/../path.sh"
-  python=$(command -v python)
+  . "$here/../.venv/bin/activate"
 fi
+python=$(command -v python || command -v python3) || fail "no python on the PATH"
+"$python" -c 'import speaker_bases.kaldi_feats' 2> /dev/null ||
+  fail "$python lacks this project; run ./run.sh, which makes .venv, or pip install -e ."
 
 arguments=(--nj "$nj" --fbank-config "$fbank_config" --cmn-window "$cmn_window"
   --compress "$compress" "$data" "$logdir" "$fbankdir")
@@ -88,13 +88,15 @@ if [ "$jobs" -gt 0 ]; then
   fbankdir=$(cd "$fbankdir" && pwd)
   config=$(cd "$(dirname "$fbank_config")" && pwd)/$(basename "$fbank_config")
   utils=$kaldi/egs/wsj/s5/utils
+  # Kaldi's run.pl does not quote what it gives to the shell, and replaces every "JOB".
+  awkward='[^A-Za-z0-9_./+=:@%,-]|JOB'
   if [ -n "$cmd" ]; then
+    PATH=$PATH:$utils:$utils/parallel
     read -r -a runner <<< "$cmd"
-    PATH=$PATH:$utils:$utils/parallel:$utils/slurm
-  elif [[ -x $utils/run.pl && ! "$logdir $fbankdir $config $kaldi $here" =~ [^A-Za-z0-9_./+=:@%,\ -]|JOB ]]; then
+    command -v "${runner[0]}" > /dev/null || fail "no such command: $cmd (--cmd or \$train_cmd)"
+  elif [[ -x $utils/run.pl && ! $logdir$fbankdir$config$kaldi$here =~ $awkward ]]; then
     runner=("$utils/run.pl")
   else
-    # Kaldi's run.pl does not quote what it gives to the shell, and replaces every "JOB".
     runner=(bash "$here/run_jobs.sh")
   fi
   trap 'echo "interrupted; run the same command again to continue" >&2; exit 130' INT

@@ -175,10 +175,15 @@ class _Writer:
 
 
 class VectorWriter(_Writer):
-    """Writes one vector an utterance::
+    """Writes one vector (dim,) an utterance.
 
-    with VectorWriter("exp/softmax/seed0/embeddings/test.scp") as writer:
-        writer.write("id10270-x6uYqmx31kE-00001", embedding)  # (dim,)
+    Args:
+        scp: where the scp goes; the ark lies beside it under the same name.
+
+    Example::
+
+        with VectorWriter("exp/softmax/seed0/embeddings/test.scp") as writer:
+            writer.write("id10270-x6uYqmx31kE-00001", embedding)
     """
 
     ndim = 1

@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import soundfile
+from joblib._parallel_backends import ThreadingBackend
 
 from speaker_bases.kaldi_feats import extract
 from speaker_bases.kaldi_feats.data_dir import validate_data_dir
@@ -245,9 +246,15 @@ def test_arks_elsewhere_are_not_cleared_away(corpus, conf, tmp_path):
     assert not (corpus.path / "fbank").exists() and not (corpus.path / "log").exists()
 
 
-def test_joblibs_backend_can_be_chosen(corpus, conf):
-    """Threads stand for a cluster: the stage asks joblib, and joblib the surroundings."""
-    with joblib.parallel_config("threading"):
+@pytest.mark.parametrize("as_they_come", [True, False])
+def test_joblibs_backend_can_be_chosen(corpus, conf, as_they_come):
+    """Threads stand for a cluster; not every cluster can hand over results as they come."""
+
+    class Cluster(ThreadingBackend):
+        supports_return_generator = as_they_come
+
+    joblib.register_parallel_backend("cluster", Cluster)
+    with joblib.parallel_config("cluster"):
         assert extract.main(["--nj", "2", "--fbank-config", str(conf), str(corpus.path)]) == 0
     assert len(corpus.features()) == 12
 

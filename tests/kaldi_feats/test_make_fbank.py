@@ -162,6 +162,12 @@ def test_train_cmd(corpus, kaldi, make_fbank, tmp_path):
     assert asked.startswith(f"--mem 2G JOB=1:2 {log} bash ") and asked.endswith(" JOB\n")
 
 
+def test_a_train_cmd_that_is_not_there(corpus, kaldi, make_fbank):
+    done = make_fbank(corpus, "--cmd", "queue.pl -q all")
+    assert done.returncode == 1
+    assert "make_fbank.sh: error: no such command: queue.pl -q all" in done.stderr
+
+
 def test_kaldis_own_runner(tmp_path, kaldi, make_fbank, corpus, monkeypatch):
     """run.pl is taken if it is there and can take the paths; it gives the line to a shell."""
     plain = tmp_path / "plain"
@@ -180,6 +186,9 @@ def test_kaldis_own_runner(tmp_path, kaldi, make_fbank, corpus, monkeypatch):
     done = make_fbank(plain / "train", KALDI_ROOT=str(plain / "kaldi"))
     assert done.returncode == 0, done.stderr
     assert "fbank_job.sh" in (plain / "asked").read_text()
+    (plain / "asked").unlink()
+    done = make_fbank(corpus, KALDI_ROOT=str(plain / "kaldi"))  # whose path has a blank
+    assert done.returncode == 0 and not (plain / "asked").exists(), done.stderr
     assert len(corpus.at(plain / "train").features()) == 12
 
 
@@ -224,6 +233,12 @@ def test_what_kaldi_complains_of_is_an_error(corpus, kaldi, make_fbank, make):
     assert f"wav.scp:11: {source}: " in line and message in line and "make_fbank.2.log" in line
     assert {name: value for name, value in corpus.snapshot().items() if name in before} == before
     assert not (corpus.path / "feats.scp").exists()
+
+
+def test_a_pipe_that_kaldi_closed_early_is_no_error(corpus, kaldi, make_fbank):
+    corpus.point_to(11, f"cat {shlex.quote(corpus.source('s3-u07'))}; exit 141 |")
+    assert make_fbank(corpus).returncode == 0
+    assert len(corpus.features()) == 12
 
 
 def test_kaldi_continues_where_it_stopped(corpus, kaldi, make_fbank, tmp_path):
