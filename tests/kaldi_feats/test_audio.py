@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from speaker_bases.kaldi_feats.audio import as_kaldi_source, read_recording
 from speaker_bases.kaldi_feats.files import InputError
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from speaker_bases.kaldi_feats.audio import read_recording
 from speaker_bases.kaldi_feats.fbank import Fbank
 from speaker_bases.kaldi_feats.fbank_options import (

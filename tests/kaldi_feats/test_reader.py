@@ -6,6 +6,7 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 import pytest
+
 from speaker_bases.kaldi_feats.files import InputError
 from speaker_bases.kaldi_feats.reader import (
     FeatureReader,

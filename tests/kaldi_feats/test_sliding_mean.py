@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from speaker_bases.kaldi_feats.reader import FeatureReader
 from speaker_bases.kaldi_feats.sliding_mean import subtract_sliding_mean
 
