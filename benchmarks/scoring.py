@@ -9,6 +9,7 @@ extrapolated), and scikit-learn's roc_curve. Aim: cosine + EER + minDCF in under
 
 import argparse
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +21,6 @@ from sklearn.metrics import roc_curve
 from speaker_bases.evaluate.cosine import cosine_scores
 from speaker_bases.evaluate.interval import eer_interval
 from speaker_bases.evaluate.metrics import eer, min_dcf
-from speaker_bases.evaluate.score import score
 from speaker_bases.kaldi_feats.data_dir import write_table
 from speaker_bases.kaldi_feats.reader import VectorWriter
 from speaker_bases.kaldi_feats.trials import Trials, write_trials
@@ -132,7 +132,7 @@ def sklearn_eer(scores, is_target) -> float:
 
 
 def stage_4(clock: Clock, embeddings, speakers, enrol, test) -> None:
-    """The command's own work with files of the true size: reading, scoring, writing."""
+    """The command itself on files of the true size: reading, scoring, writing."""
     names = [f"id{s:05d}-{row:011d}-00001" for row, s in enumerate(speakers)]
     pairs = dict.fromkeys(zip(enrol.tolist(), test.tolist(), strict=True))
     with tempfile.TemporaryDirectory() as folder:
@@ -147,7 +147,11 @@ def stage_4(clock: Clock, embeddings, speakers, enrol, test) -> None:
             for name, vector in zip(names, embeddings, strict=True):
                 writer.write(name, vector)
         system.speakers.write_text("somebody-else\n")
-        clock.run("stage 4 from files to file", lambda: score(system, data, "vox1-e"))
+        command = [sys.executable, "-m", "speaker_bases.evaluate.score", "--list", "vox1-e"]
+        command += ["--system", str(system.path), "--data", str(data)]
+        clock.run("stage 4 from files to file", lambda: subprocess.run(command, check=True))
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+        print(f"{'its peak memory':44s} {peak:9.2f} GB")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """The paper's Figure 1 and Figure 2, drawn from trained systems."""
 
 import argparse
-import io
 import logging
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..kaldi_feats.files import InputError, atomic_write, run_tool
+from ..kaldi_feats.files import InputError, run_tool
 from ..models.experiment import ExperimentDir
+from .plots import save_png
 from .speaker_space import SpeakerSpace, impostor_cosines, load_bases, load_speaker_space
 from .system_config import load_config
 
@@ -74,7 +74,8 @@ def draw_speakers(args: argparse.Namespace) -> None:
     axes.set(xticks=[], yticks=[])
     axes.set_title(f"{_name(system)}: embeddings, means (triangles), bases (crosses)")
     axes.legend(title="speaker", fontsize="small")
-    _save(figure, args.out)
+    save_png(figure, args.out)
+    _log.info("%s written", args.out)
 
 
 def draw_impostors(systems: list[ExperimentDir], args: argparse.Namespace) -> None:
@@ -93,7 +94,8 @@ def draw_impostors(systems: list[ExperimentDir], args: argparse.Namespace) -> No
         _log.info("%s of %d impostor cosines (%s)", mean, len(cosines), system.path)
     axes.set(xlabel="cosine between the mean embeddings of two training speakers", yticks=[])
     axes.legend()
-    _save(figure, args.out)
+    save_png(figure, args.out)
+    _log.info("%s written", args.out)
 
 
 def speaker_map(
@@ -145,14 +147,6 @@ def _choose(space: SpeakerSpace, names: list[str] | None, number: int) -> list[i
 
 def _name(system: ExperimentDir) -> str:
     return load_config(system)["loss"]
-
-
-def _save(figure: Figure, path: Path) -> None:
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=130)
-    with atomic_write(path, "wb") as file:
-        file.write(image.getvalue())
-    _log.info("%s written", path)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The report's figures: DET curves, EER bars, training curves, score histograms."""
 
+import io
 from pathlib import Path
 from statistics import NormalDist
 
@@ -8,22 +9,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from ..kaldi_feats.files import atomic_write
 from .results import Result
 
 _TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 60, 80]
 """Percent, of which an axis shows those in its range."""
-
-
-def label(result: Result, several_seeds: bool = True) -> str:
-    """How a result is called in a legend."""
-    row = result.row
-    seed = f", seed {row['seed']}" if several_seeds else ""
-    return f"{row['system']}{seed}: {row['eer_percent']:.2f} %"
-
-
-def colours(names: list[str]) -> dict[str, str]:
-    """One colour a system, the same in every figure."""
-    return {name: f"C{index % 10}" for index, name in enumerate(dict.fromkeys(names))}
 
 
 def det(results: list[Result], path: Path) -> None:
@@ -32,7 +22,7 @@ def det(results: list[Result], path: Path) -> None:
     axes = figure.subplots()
     lowest = min(result.row["eer_percent"] for result in results) / 100
     low, high = (1e-4, 0.5) if lowest < 0.01 else (1e-3, 0.6 if lowest < 0.4 else 0.9)
-    palette = colours([result.row["system"] for result in results])
+    palette = _colours(results)
     styles = ["-", "--", ":", "-."]
     seeds = sorted({result.row["seed"] for result in results})
     for result in results:
@@ -42,7 +32,7 @@ def det(results: list[Result], path: Path) -> None:
             _probit(curve.miss, low),
             color=palette[result.row["system"]],
             linestyle=styles[seeds.index(result.row["seed"]) % len(styles)],
-            label=label(result, len(seeds) > 1),
+            label=_label(result, len(seeds) > 1),
         )
     axes.plot(*[_probit(np.array([low, high]), low)] * 2, color="0.8", linewidth=0.8, zorder=0)
     ticks = [tick for tick in _TICKS if low <= tick / 100 <= high]
@@ -54,14 +44,14 @@ def det(results: list[Result], path: Path) -> None:
     axes.set_title(f"{results[0].row['trial_list']} ({results[0].row['backend']}); EER")
     axes.grid(color="0.9")
     axes.legend(fontsize="small")
-    figure.savefig(path, dpi=130)
+    save_png(figure, path)
 
 
 def eer_bars(results: list[Result], path: Path) -> None:
     """EER of every system and seed of one trial list, with its interval."""
     figure = Figure(figsize=(7, 1 + 0.4 * len(results)), layout="constrained")
     axes = figure.subplots()
-    palette = colours([result.row["system"] for result in results])
+    palette = _colours(results)
     for at, result in enumerate(results):
         row = result.row
         axes.barh(at, row["eer_percent"], color=palette[row["system"]], height=0.7)
@@ -72,7 +62,7 @@ def eer_bars(results: list[Result], path: Path) -> None:
     axes.set_xlim(left=0)
     axes.set_xlabel("EER, % (line: 95 % interval over speakers)")
     axes.set_title(f"{results[0].row['trial_list']} ({results[0].row['backend']})")
-    figure.savefig(path, dpi=130)
+    save_png(figure, path)
 
 
 def score_histograms(results: list[Result], path: Path) -> None:
@@ -86,7 +76,7 @@ def score_histograms(results: list[Result], path: Path) -> None:
         axes.set_yticks([])
     panels[0].legend(fontsize="small")
     figure.supxlabel(f"score, {results[0].row['trial_list']} ({results[0].row['backend']})")
-    figure.savefig(path, dpi=130)
+    save_png(figure, path)
 
 
 def training_curves(logs: dict[str, Path], path: Path) -> None:
@@ -104,7 +94,15 @@ def training_curves(logs: dict[str, Path], path: Path) -> None:
         axes.set_title(name, fontsize="medium")
         axes.legend(fontsize="small")
     figure.supxlabel("epoch")
-    figure.savefig(path, dpi=130)
+    save_png(figure, path)
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all."""
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=130)
+    with atomic_write(path, "wb") as file:
+        file.write(image.getvalue())
 
 
 def _panels(count: int):
@@ -115,6 +113,18 @@ def _panels(count: int):
     for axes in panels[count:]:
         axes.set_visible(False)
     return figure, panels
+
+
+def _label(result: Result, several_seeds: bool) -> str:
+    row = result.row
+    seed = f", seed {row['seed']}" if several_seeds else ""
+    return f"{row['system']}{seed}: {row['eer_percent']:.2f} %"
+
+
+def _colours(results: list[Result]) -> dict[str, str]:
+    """One colour a system, whatever the seed."""
+    names = dict.fromkeys(result.row["system"] for result in results)
+    return {name: f"C{index % 10}" for index, name in enumerate(names)}
 
 
 def _probit(rates: np.ndarray, low: float) -> np.ndarray:

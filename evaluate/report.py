@@ -5,7 +5,6 @@ import datetime
 import logging
 import shlex
 import sys
-from itertools import groupby
 from pathlib import Path
 
 import yaml
@@ -13,8 +12,7 @@ import yaml
 from ..kaldi_feats.files import InputError, atomic_write, run_tool
 from . import plots
 from .document import Block, Figure, Heading, to_html, to_markdown
-from .paper import position
-from .results import Collected, Result, collect, systems, write_csv
+from .results import Collected, Result, collect, groups, systems, write_csv
 from .tables import document
 
 _PROG = "python -m speaker_bases.evaluate.report"
@@ -65,8 +63,6 @@ def report(exp: Path, data: Path, systems_conf: Path, corpus_conf: Path, command
     if not known:
         raise InputError(f"{systems_conf}: no system files (*.yaml) here")
     found = collect(exp, data / "test", corpus)
-    found.results.sort(key=lambda result: (position(result.row["system"]), result.row["seed"]))
-
     made = f"Made by `{command}` from scores of {_date_of_scores(exp)}."
     blocks = document(found, corpus, " ".join(description.split()), known, made)
     blocks += _figures(exp, found.results)
@@ -89,20 +85,16 @@ def _figures(exp: Path, results: list[Result]) -> list[Block]:
         plot(what, path)
         blocks.append(Figure(path, caption))
 
-    def key(result: Result) -> tuple[str, str]:
-        return result.row["trial_list"], result.row["backend"]
-
-    for (name, backend), group in groupby(sorted(results, key=key), key=key):
-        group = list(group)
+    for name, backend, group in groups(results):
         on = f"{name}, {backend}"
         draw(plots.det, group, f"det-{name}-{backend}", f"DET curves on {on}")
         draw(plots.eer_bars, group, f"eer-{name}-{backend}", f"EER on {on}")
         draw(plots.score_histograms, group, f"scores-{name}-{backend}", f"Scores on {on}")
-    reported = {(result.row["system"], result.row["seed"]) for result in results}
+    reported = {result.row["system"] for result in results}
     logs = {
         f"{system.path.parent.name}, {system.path.name}": system.log
         for system in systems(exp)
-        if system.log.is_file() and any(system.path.parent.name == name for name, _ in reported)
+        if system.path.parent.name in reported and system.log.is_file()
     }
     if logs:
         draw(plots.training_curves, logs, "training", "Losses while training")

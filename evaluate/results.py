@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..kaldi_feats.files import atomic_write
 from ..models.experiment import ExperimentDir
 from .interval import eer_interval
 from .metrics import DetCurve, det_curve, eer, min_dcf
-from .paper import paper_eer
+from .paper import paper_eer, position
 from .score_file import read_scores
 from .stamps import why_stale
 from .system_config import load_config
@@ -64,7 +65,7 @@ class Collected:
     """What was found under ``<exp>``.
 
     Attributes:
-        results: one for each score file.
+        results: one for each score file, in the order of the paper's tables, then by seed.
         lists: the trial lists that they belong to, by name: the counts to be printed.
         left_out: sentences that say which systems or scores are not in `results`, and why.
     """
@@ -107,9 +108,20 @@ def collect(exp: Path, data_dir: Path, corpus: str) -> Collected:
         found.lists[name] = _counts(trials)
         for system, config, backend in entries:
             found.results.append(_evaluate(system, config, backend, trials, corpus))
+    found.results.sort(key=lambda result: (position(result.row["system"]), result.row["seed"]))
     for sentence in found.left_out:
         _log.warning("left out %s", sentence)
     return found
+
+
+def groups(results: list[Result]) -> Iterator[tuple[str, str, list[Result]]]:
+    """The results that may be compared: (trial list, back-end, results in their order)."""
+
+    def key(result: Result) -> tuple[str, str]:
+        return result.row["trial_list"], result.row["backend"]
+
+    for (trial_list, backend), group in groupby(sorted(results, key=key), key=key):
+        yield trial_list, backend, list(group)
 
 
 def systems(exp: Path) -> Iterator[ExperimentDir]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from .document import Block, Heading, Paragraph, Table
 from .paper import BACKEND_OF_TABLE, QUOTED, TABLE_OF_CORPUS, position, table_of
-from .results import Collected, Result
+from .results import Collected, Result, groups
 
 INTERVAL = (
     "The 95 % interval is a bootstrap over the list's speakers: how far the EER would move with "
@@ -32,7 +32,7 @@ def document(
     if corpus == "synthetic":
         blocks.append(Paragraph("**Synthetic speech**: no number here is of a human voice."))
     blocks += [Paragraph(description), Paragraph(made)]
-    for (name, backend), group in _groups(found.results):
+    for name, backend, group in groups(found.results):
         blocks += _list_section(name, backend, group, found.lists[name], corpus, systems)
     if found.results:
         blocks.append(Paragraph(INTERVAL))
@@ -44,13 +44,6 @@ def document(
         blocks.append(Heading("Left out"))
         blocks += [Paragraph(sentence) for sentence in found.left_out]
     return blocks
-
-
-def _groups(results: list[Result]):
-    def key(result: Result):
-        return result.row["trial_list"], result.row["backend"]
-
-    return [(k, list(group)) for k, group in groupby(sorted(results, key=key), key=key)]
 
 
 def _list_section(
