@@ -47,7 +47,7 @@ def eer_interval(
         seed: of the draws.
 
     Returns:
-        (low, high); (nan, nan) if fewer than three speakers leave nothing to resample.
+        (low, high); (nan, nan) if there is nothing to resample, as with fewer than three speakers.
 
     Raises:
         ValueError: as `det_curve`, or if a target trial has two speakers, or a non-target one.
@@ -83,6 +83,8 @@ def eer_interval(
         alarms = _running_share(drawn[of_nontarget[0]] * drawn[of_nontarget[1]])
         if hits is not None and alarms is not None:
             rates.append(_eer(alarms, hits, nontargets, targets))
+    if not rates:
+        return float("nan"), float("nan")
     tail = 50.0 * (1.0 - confidence)
     low, high = np.percentile(rates, [tail, 100.0 - tail])
     return float(low), float(high)

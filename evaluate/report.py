@@ -2,7 +2,6 @@
 
 import argparse
 import datetime
-import logging
 import shlex
 import sys
 from pathlib import Path
@@ -16,8 +15,6 @@ from .results import Collected, Result, collect, groups, systems, write_csv
 from .tables import document
 
 _PROG = "python -m speaker_bases.evaluate.report"
-
-_log = logging.getLogger(__name__)
 
 
 def main(argv: list[str] | None = None) -> int:

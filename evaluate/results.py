@@ -16,7 +16,7 @@ from .metrics import DetCurve, det_curve, eer, min_dcf
 from .paper import paper_eer, position
 from .score_file import read_scores
 from .stamps import why_stale
-from .system_config import load_config
+from .system_config import load_config, refuse_trained_speakers
 from .trial_list import TrialList, load_trial_list
 
 COLUMNS = [
@@ -49,13 +49,11 @@ class Result:
 
     Attributes:
         row: the columns of results.csv, in order; rates in percent, NaN where the paper has none.
-        title: the system's name in the paper's tables, from its configuration.
         curve: the DET curve, thinned to the points that a figure can show.
         histograms: (edges, target density, non-target density).
     """
 
     row: dict
-    title: str
     curve: DetCurve = field(repr=False)
     histograms: tuple[np.ndarray, np.ndarray, np.ndarray] = field(repr=False)
 
@@ -84,34 +82,48 @@ def collect(exp: Path, data_dir: Path, corpus: str) -> Collected:
         corpus: the corpus's name; systems trained on another one are left out.
 
     Raises:
-        InputError: if a score file is broken or is not of its trial list.
+        InputError: if a score file is broken or is not of its trial list, or a speaker of the
+            list was trained on.
     """
     found = Collected()
-    by_list: dict[str, list] = {}
-    for system in systems(exp):
-        config = load_config(system)
-        if config.get("corpus", corpus) != corpus:
-            found.left_out.append(f"`{system.path}`: trained on corpus {config['corpus']}")
-            continue
-        scored = sorted((system.path / "scores").glob("[!.]*.*.txt"))
-        if not scored:
-            found.left_out.append(f"`{system.path}`: not scored")
-        for path in scored:
-            trial_list, backend = path.name.removesuffix(".txt").rsplit(".", 1)
-            reason = why_stale(system, data_dir, trial_list, backend)
-            if reason:
-                found.left_out.append(f"`{path}`: {reason}")
-            else:
-                by_list.setdefault(trial_list, []).append((system, config, backend))
-    for name, entries in sorted(by_list.items()):
+    for name, entries in sorted(_score_files(exp, data_dir, corpus, found.left_out).items()):
         trials = load_trial_list(data_dir, name)
         found.lists[name] = _counts(trials)
         for system, config, backend in entries:
-            found.results.append(_evaluate(system, config, backend, trials, corpus))
+            refuse_trained_speakers(system, trials)
+            scores = read_scores(system.scores(name, backend), trials.trials, trials.path)
+            about = {"system": system.path.parent.name, "loss": config["loss"], "corpus": corpus}
+            about |= {"backend": backend, "seed": config["seed"]}
+            about["paper_eer_percent"] = paper_eer(system, config, corpus, name, backend)
+            _log.info("%s, %s, %s: %d trials", system.path, name, backend, len(trials))
+            found.results.append(_evaluate(scores, trials, found.lists[name] | about))
     found.results.sort(key=lambda result: (position(result.row["system"]), result.row["seed"]))
     for sentence in found.left_out:
         _log.warning("left out %s", sentence)
     return found
+
+
+def _score_files(
+    exp: Path, data_dir: Path, corpus: str, left_out: list[str]
+) -> dict[str, list[tuple[ExperimentDir, dict, str]]]:
+    """System, configuration and back-end of every score file that counts, by trial list."""
+    by_list: dict[str, list] = {}
+    for system in systems(exp):
+        config = load_config(system)
+        if config.get("corpus", corpus) != corpus:
+            left_out.append(f"`{system.path}`: trained on corpus {config['corpus']}")
+            continue
+        scored = sorted((system.path / "scores").glob("[!.]*.*.txt"))
+        if not scored:
+            left_out.append(f"`{system.path}`: not scored")
+        for path in scored:
+            trial_list, backend = path.name.removesuffix(".txt").rsplit(".", 1)
+            reason = why_stale(system, data_dir, trial_list, backend)
+            if reason:
+                left_out.append(f"`{path}`: {reason}")
+            else:
+                by_list.setdefault(trial_list, []).append((system, config, backend))
+    return by_list
 
 
 def groups(results: list[Result]) -> Iterator[tuple[str, str, list[Result]]]:
@@ -148,34 +160,21 @@ def _counts(trials: TrialList) -> dict:
     }
 
 
-def _evaluate(
-    system: ExperimentDir, config: dict, backend: str, trials: TrialList, corpus: str
-) -> Result:
-    scores = read_scores(system.scores(trials.name, backend), trials.trials, trials.path)
+def _evaluate(scores: np.ndarray, trials: TrialList, known: dict) -> Result:
+    """The error rates of one score file; `known` are the columns that are not computed here."""
     is_target = trials.is_target
-    _log.info("%s, %s, %s: %d trials", system.path, trials.name, backend, len(trials))
     low, high = eer_interval(scores, is_target, trials.enrol_speakers, trials.test_speakers)
-    counts = _counts(trials)
-    row = {
-        "system": system.path.parent.name,
-        "loss": config["loss"],
-        "corpus": corpus,
+    computed = {
         "trial_list": trials.name,
-        "trials": counts["trials"],
-        "targets": counts["targets"],
-        "nontargets": counts["nontargets"],
-        "backend": backend,
-        "seed": config["seed"],
         "eer_percent": 100 * eer(scores, is_target),
         "eer_low": 100 * low,
         "eer_high": 100 * high,
         "min_dcf_0.01": min_dcf(scores, is_target, p_target=0.01),
         "min_dcf_0.05": min_dcf(scores, is_target, p_target=0.05),
-        "paper_eer_percent": paper_eer(system, config, corpus, trials.name, backend),
     }
+    row = known | computed
     return Result(
-        row=row,
-        title=config.get("title", config["system"]),
+        row={column: row[column] for column in COLUMNS},
         curve=_thinned(det_curve(scores, is_target)),
         histograms=_histograms(scores, is_target),
     )

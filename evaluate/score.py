@@ -12,8 +12,8 @@ from ..models.experiment import ExperimentDir
 from .cosine import cosine_scores
 from .score_file import write_scores
 from .stamps import score_stamp
-from .system_config import training_speakers
-from .trial_list import TrialList, load_trial_list, look_up
+from .system_config import refuse_trained_speakers
+from .trial_list import load_trial_list, look_up
 
 BACKENDS = ("cosine",)
 
@@ -69,31 +69,18 @@ def score(
         _log.info("%s: already complete", output)
         return output
     trials = load_trial_list(data_dir, trial_list)
-    refuse_trained_speakers(trials, system)
+    refuse_trained_speakers(system, trials)
     utterances, embeddings = read_vectors(embeddings_scp)
     _refuse_zeros(utterances, embeddings, embeddings_scp)
     where = f"not among the embeddings of {embeddings_scp} (was it too short for features?)"
     row_of = {utterance: row for row, utterance in enumerate(utterances)}
     enrol, test = look_up(trials.trials, row_of, trials.path, where)
     with stamp.renew():
+        output.unlink(missing_ok=True)  # or, interrupted, the report would take the old ones
         scores = cosine_scores(embeddings, enrol, test)
         write_scores(output, trials.trials, scores)
     _log.info("%s: %d trials", output, len(scores))
     return output
-
-
-def refuse_trained_speakers(trials: TrialList, system: ExperimentDir) -> None:
-    """Raise an InputError if a speaker of the trials is among the system's training speakers."""
-    trained = set(training_speakers(system))
-    present = trials.speakers_in_trials()
-    seen = sorted(trained & present)
-    if seen:
-        some = ", ".join(seen[:3]) + (", ..." if len(seen) > 3 else "")
-        raise InputError(
-            f"{trials.path}: {len(seen)} of its {len(present)} speakers ({some}) are among the "
-            f"training speakers of {system.path}; error rates on speakers seen in training say "
-            "nothing about new ones. Take a list of other speakers, or a system trained on others"
-        )
 
 
 def _refuse_zeros(utterances: list[str], embeddings: np.ndarray, embeddings_scp: Path) -> None:

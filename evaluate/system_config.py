@@ -7,6 +7,7 @@ import yaml
 from ..kaldi_feats.fbank_options import feature_settings
 from ..kaldi_feats.files import InputError
 from ..models.experiment import ExperimentDir
+from .trial_list import TrialList
 
 REQUIRED = ("system", "seed", "loss", "features")
 
@@ -54,3 +55,17 @@ def training_speakers(system: ExperimentDir) -> list[str]:
     if not path.is_file():
         raise InputError(f"{path}: missing; finish the training first (stage 2)")
     return path.read_text(encoding="utf-8").split()
+
+
+def refuse_trained_speakers(system: ExperimentDir, trials: TrialList) -> None:
+    """Raise an InputError if a speaker of the trials is among the system's training speakers."""
+    trained = set(training_speakers(system))
+    present = trials.speakers_in_trials()
+    seen = sorted(trained & present)
+    if seen:
+        some = ", ".join(seen[:3]) + (", ..." if len(seen) > 3 else "")
+        raise InputError(
+            f"{trials.path}: {len(seen)} of its {len(present)} speakers ({some}) are among the "
+            f"training speakers of {system.path}; error rates on speakers seen in training say "
+            "nothing about new ones. Take a list of other speakers, or a system trained on others"
+        )

@@ -202,6 +202,12 @@ def test_scores_of_another_list(run, make_system, capsys):
     assert "the first without a score is line 1" in fails(run, capsys)
 
 
+def test_scores_of_training_speakers(run, make_system, capsys):
+    system = make_system("softmax", speakers=["spk1", "somebody"])
+    system.write_scores("synthetic", rows(run.corpus, 3))
+    assert "(spk1) are among the training speakers" in fails(run, capsys)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [(None, "no such file"), ("epochs: 3\n", "no description"), ("a: [", "not YAML"), ("a", "key")],
