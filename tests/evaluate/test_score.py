@@ -137,3 +137,18 @@ def test_usage_errors_are_argparses(scored, capsys):
     with pytest.raises(SystemExit) as stop:
         scored("--backend", "plda")
     assert stop.value.code == 2
+
+
+def test_interrupted_scoring_leaves_no_old_scores(scored, monkeypatch):
+    assert scored() == 0
+    scored.corpus.write_trials("synthetic", scored.corpus.all_pairs()[:7])
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("speaker_bases.evaluate.score.write_scores", interrupt)
+    assert scored() == 130
+    assert not scored.system.scores("synthetic").exists()
+    monkeypatch.undo()
+    assert scored() == 0
+    assert len(scored.system.scores("synthetic").read_text().splitlines()) == 7
