@@ -15,6 +15,36 @@ class BetweenSpeakerVariation(keras.regularizers.Regularizer):
     ```
     L_BC = sum_i sum_{j != i} cos(W_i, W_j) = ||sum_i w_i||^2 - N,   w_i = W_i / ||W_i||
     ```
+
+    The second form is what is computed: time and memory grow with N, no N x N matrix is made. It
+    is the difference of two numbers that may both be near N, so its error is a fraction of N
+    (about 1e-6 N), not of its value.
+
+    Given to `SpeakerBases(between_speaker=...)` it is a loss and a metric of its own, beside the
+    weight decay. It is a regularizer too, so it also works on the kernel of any layer whose kernel
+    has one column a speaker: `Dense(1211, kernel_regularizer=BetweenSpeakerVariation())`.
+
+    Args:
+        weight: By which the loss is multiplied.
+        scale: By which each cosine is multiplied.
+        reduction: `"sum"` over the N (N - 1) pairs, as Eq. 9 has it, or `"mean"`. At N = 1,211
+            they differ by a factor of 1.5 million.
+
+    Call arguments:
+        bases: Shape `(dim, num_speakers)`, one column a speaker. A column of zeros has no
+            cosines: its pairs count as 0 and it gets no gradient.
+
+    Output shape:
+        A scalar.
+
+    Raises:
+        ValueError: If `reduction` is neither `"sum"` nor `"mean"`.
+
+    Example:
+
+    >>> bases = np.array([[1.0, 0.0, 3.0], [0.0, 2.0, 3.0]], "float32")
+    >>> print(f"{float(BetweenSpeakerVariation()(bases)):.4f}")  # 2 (0 + 0.7071 + 0.7071)
+    2.8284
     """
 
     def __init__(self, weight=1.0, scale=1.0, reduction="sum"):
@@ -23,11 +53,14 @@ class BetweenSpeakerVariation(keras.regularizers.Regularizer):
         self.reduction = check_reduction(reduction)
 
     def __call__(self, bases):
-        bases = ops.cast(bases, "float32")
+        bases = ops.convert_to_tensor(bases)
+        if keras.backend.standardize_dtype(bases.dtype) != "float64":
+            bases = ops.cast(bases, "float32")
         norms = inverse_norms(bases, axis=0)
-        total = product(bases, ops.transpose(norms))
+        sum_of_units = product(bases, ops.transpose(norms))
+        # N, without the columns of zeros: their cosine with themselves is not in the square.
         with_direction = ops.sum(ops.cast(norms > 0, bases.dtype))
-        loss = ops.sum(ops.square(total)) - with_direction
+        loss = ops.sum(ops.square(sum_of_units)) - with_direction
         if self.reduction == "mean":
             num_speakers = bases.shape[1]
             loss = loss / max(num_speakers * (num_speakers - 1), 1)

@@ -4,22 +4,66 @@ import keras
 from keras import ops
 
 from ._added_loss import AddedLoss
-from ._ops import as_labels, check_reduction
+from ._ops import as_labels, check_count, check_reduction
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
 class CenterLoss(keras.layers.Layer):
-    """Pulls each embedding to its speaker's centre: L_C, Eq. 2, with the centres of Eq. 3."""
+    """Pulls each embedding to the centre of its speaker: L_C, Eq. 2, with the centres of Eq. 3.
+
+    Formula:
+
+    ```
+    L_C       = (lambda / 2) sum_i ||e_i - c_{y_i}||^2
+    Delta c_k = [ sum_i 1(y_i = k) (c_k - e_i) ] / [ 1 + sum_i 1(y_i = k) ]
+    c_k       <- c_k - alpha Delta c_k
+    ```
+
+    The layer returns its embeddings as they are and adds L_C as a loss, to be used beside another
+    one, e.g. the softmax of Eq. 1. The loss is that of the centres before the update, and no
+    gradient reaches the centres. They move only in training, once per mini-batch, and only while
+    `alpha` is not 0: the callback `CenterUpdate` sets it for the time of `fit`. Nothing of the
+    size of the centres is made beside them.
+
+    Args:
+        num_speakers: N.
+        weight: lambda.
+        reduction: `"sum"` over the batch, as Eq. 2 has it, or `"mean"`.
+        centers_initializer: Initializer of the centres, uniform in +-0.05 as in the authors' code.
+        **kwargs: Keras's own, `name`, `dtype` (float32 unless given).
+
+    Call arguments:
+        embeddings: e, of shape `(batch, dim)`.
+        speakers: Labels, integers of shape `(batch,)` or `(batch, 1)`.
+        training: Whether the centres move.
+
+    Output shape:
+        That of `embeddings`: `(batch, dim)`.
+
+    Raises:
+        ValueError: If `num_speakers` is no positive integer, or `reduction` neither `"sum"` nor
+            `"mean"`.
+
+    Example:
+
+    >>> center = CenterLoss(num_speakers=1211, centers_initializer="zeros")
+    >>> embeddings = np.ones((2, 128), "float32")
+    >>> embeddings_again = center(embeddings, np.array([7, 42]))
+    >>> print(f"{float(center.losses[0]):.4f}")  # 0.001 / 2 * (128 + 128)
+    0.1280
+    """
 
     def __init__(
         self, num_speakers, weight=0.001, reduction="sum", centers_initializer="uniform", **kwargs
     ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
-        self.num_speakers = num_speakers
+        self.num_speakers = check_count("num_speakers", num_speakers)
         self.weight = weight
         self.reduction = check_reduction(reduction)
         self.centers_initializer = keras.initializers.get(centers_initializer)
+        # Not in `build`: CenterUpdate may come before it.
+        self.alpha = self.add_weight(name="alpha", shape=(), initializer="zeros", trainable=False)
 
     def build(self, embeddings_shape, speakers_shape=None):
         self.centers = self.add_weight(
@@ -28,32 +72,27 @@ class CenterLoss(keras.layers.Layer):
             initializer=self.centers_initializer,
             trainable=False,
         )
-        self.alpha = self.add_weight(name="alpha", shape=(), initializer="zeros", trainable=False)
         self.added_loss = AddedLoss("center", self)
 
     def call(self, embeddings, speakers, training=None):
         speakers = as_labels(speakers)
-        centers = ops.stop_gradient(ops.take(self.centers, speakers, axis=0))
+        centers = ops.stop_gradient(_rows(self.centers, speakers))
         away = ops.cast(embeddings, self.variable_dtype) - centers
 
-        loss = ops.sum(ops.square(away), axis=-1)
-        loss = ops.mean(loss) if self.reduction == "mean" else ops.sum(loss)
-        loss = self.weight / 2 * loss
+        losses = self.weight / 2 * ops.sum(ops.square(away), axis=-1)
+        loss = ops.mean(losses) if self.reduction == "mean" else ops.sum(losses)
         self.add_loss(loss)
         self.added_loss.update_state(loss)
 
         if training:
-            self._update(speakers, ops.stop_gradient(away))
+            self._update_centers(speakers, ops.stop_gradient(away))
         return embeddings
 
-    def _update(self, speakers, away):
-        count = ops.sum(ops.cast(speakers[:, None] == speakers[None, :], away.dtype), axis=1)
-        step = self.alpha * away / (1.0 + count)[:, None]
-        self.centers.assign(
-            ops.scatter_update(
-                ops.convert_to_tensor(self.centers), speakers[:, None], step, reduction="add"
-            )
-        )
+    def _update_centers(self, speakers, away):
+        """Eq. 3: every utterance moves its centre by its share, so that repetitions add up."""
+        same = ops.cast(speakers[:, None] == speakers[None, :], away.dtype)
+        count = ops.sum(same, axis=1, keepdims=True)
+        _add_to_rows(self.centers, speakers, self.alpha * away / (1.0 + count))
 
     def compute_output_spec(self, embeddings, speakers, training=None):
         return keras.KerasTensor(embeddings.shape, embeddings.dtype)
@@ -66,3 +105,19 @@ class CenterLoss(keras.layers.Layer):
             "reduction": self.reduction,
             "centers_initializer": keras.initializers.serialize(self.centers_initializer),
         }
+
+
+# A TensorFlow variable reads and adds to single rows in place; through `ops` both would copy all
+# of it. JAX needs no such help: there the state of a jitted step is donated, and XLA updates it
+# in place.
+def _rows(variable, rows):
+    value = variable.value
+    return value.sparse_read(rows) if hasattr(value, "sparse_read") else ops.take(value, rows, 0)
+
+
+def _add_to_rows(variable, rows, updates):
+    value = variable.value
+    if hasattr(value, "scatter_nd_add"):
+        value.scatter_nd_add(rows[:, None], updates)
+    else:
+        variable.assign(ops.scatter_update(value, rows[:, None], updates, reduction="add"))

@@ -1,4 +1,4 @@
-"""The step of Eq. 3, while training."""
+"""The step size of Eq. 3, while training."""
 
 import keras
 
@@ -7,22 +7,55 @@ from .center_loss import CenterLoss
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
 class CenterUpdate(keras.callbacks.Callback):
-    """Lets the centres of every `CenterLoss` move while `fit` runs, by alpha of Eq. 3."""
+    """Lets the centres of every `CenterLoss` in the model move while `fit` runs, Eq. 3.
+
+    Sets the layers' `alpha` when training begins and back to 0 when it ends, so that the centres
+    of a trained model are frozen. Eq. 3 itself happens inside the layer.
+
+    Args:
+        alpha: Step size of Eq. 3, 0.5 in the paper.
+
+    Raises:
+        ValueError: If `alpha` is not between 0 and 1, or, when training begins, if the model has
+            no `CenterLoss`.
+
+    Example:
+
+    >>> features, speakers = keras.Input((8,)), keras.Input((), dtype="int32")
+    >>> embeddings = CenterLoss(num_speakers=4)(features, speakers)
+    >>> model = keras.Model([features, speakers], SpeakerBases(num_speakers=4)(embeddings))
+    >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    >>> x, y = np.ones((4, 8), "float32"), np.arange(4)
+    >>> history = model.fit([x, y], y, verbose=0, callbacks=[CenterUpdate(alpha=0.5)])
+    """
 
     def __init__(self, alpha=0.5):
         super().__init__()
+        if not 0 <= alpha <= 1:
+            raise ValueError(
+                "Invalid value for argument `alpha`. Expected a number between 0 and 1. "
+                f"Received: alpha={alpha}"
+            )
         self.alpha = alpha
 
     def on_train_begin(self, logs=None):
-        self._set(self.alpha)
+        if not self._centers():
+            raise ValueError("CenterUpdate found no CenterLoss layer in the model.")
+        self._set_alpha(self.alpha)
 
     def on_train_end(self, logs=None):
-        self._set(0.0)
+        self._set_alpha(0.0)
 
-    def _set(self, alpha):
-        for layer in self.model._flatten_layers():
-            if isinstance(layer, CenterLoss):
-                layer.alpha.assign(alpha)
+    def _centers(self):
+        return [layer for layer in self.model._flatten_layers() if isinstance(layer, CenterLoss)]
+
+    def _set_alpha(self, alpha):
+        for layer in self._centers():
+            layer.alpha.assign(alpha)
 
     def get_config(self):
         return {"alpha": self.alpha}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

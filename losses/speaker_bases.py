@@ -4,14 +4,72 @@ import keras
 from keras import ops
 
 from ._added_loss import AddedLoss
-from ._ops import as_labels, hardest_negatives, inverse_norms, product, unit
+from ._ops import (
+    as_labels,
+    check_count,
+    check_num_negatives,
+    hardest_negatives,
+    inverse_norms,
+    product,
+    unit,
+)
+from .between_speaker_variation import BetweenSpeakerVariation
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
 class SpeakerBases(keras.layers.Layer):
-    """The output layer, whose weight's columns are one basis vector for each speaker."""
+    """The output layer; column j of its weight, W_j, is the basis of speaker j.
 
-    gather_from = 30_000
+    Formula:
+
+    ```
+    outputs[i, j] = W_j . e_i + b_j      (similarity="dot", the logits of Eq. 1)
+    outputs[i, j] = cos(W_j, e_i)        (similarity="cosine", Eq. 4 and 10)
+    ```
+
+    For `HardNegativeMining`, give `num_negatives` and call the layer with the speakers too. Then
+    many speakers cost no more than they must: from `mine_from` speakers on the layer mines by
+    itself, without a gradient, and computes with a gradient only the cosines that Eq. 10 needs.
+    The loss understands both outputs and its value is the same.
+
+    Everything is computed in float32, under mixed precision too.
+
+    Args:
+        num_speakers: N.
+        similarity: `"dot"` or `"cosine"`.
+        use_bias: Whether there is a b. Defaults to `True` for `"dot"`; cosines have none.
+        bases_initializer: Initializer of W.
+        bases_regularizer: Regularizer of W, e.g. `keras.regularizers.L2(1e-4)` for weight decay.
+        between_speaker: Optional `BetweenSpeakerVariation` on W, which the layer adds as a loss
+            and shows as a metric, `between_speaker`.
+        num_negatives: H of `HardNegativeMining`, if that is the loss.
+        **kwargs: Keras's own, `name`, `trainable`, `dtype` (float32 unless given).
+
+    Call arguments:
+        embeddings: e, of shape `(batch, dim)`.
+        speakers: Labels, integers of shape `(batch,)` or `(batch, 1)`. Only needed, and only
+            used, for mining.
+
+    Output shape:
+        `(batch, num_speakers)`; if mined, `(batch, 1, 1 + num_negatives)`, the target first. It
+        is the extra axis that tells the two apart: 1 + H may be N.
+
+    Raises:
+        ValueError: If an argument is none of the above; if `num_negatives` is larger than
+            `num_speakers - 1`; if a bias or `num_negatives` is asked for without need.
+
+    Example:
+
+    >>> bases = SpeakerBases(num_speakers=1211, similarity="cosine", num_negatives=100)
+    >>> embeddings = np.ones((8, 128), "float32")
+    >>> ops.shape(bases(embeddings, np.arange(8)))
+    (8, 1211)
+    >>> ops.shape(bases.bases)
+    (128, 1211)
+    """
+
+    # From benchmarks/losses.py: up to here the plain form is as fast or faster.
+    mine_from = 30_000
 
     def __init__(
         self,
@@ -26,13 +84,35 @@ class SpeakerBases(keras.layers.Layer):
     ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
-        self.num_speakers = num_speakers
+        if similarity not in ("dot", "cosine"):
+            raise ValueError(
+                "Invalid value for argument `similarity`. Expected 'dot' or 'cosine'. "
+                f"Received: similarity={similarity!r}"
+            )
+        if similarity == "cosine" and use_bias:
+            raise ValueError(
+                "Invalid value for argument `use_bias`. Expected None or False, as cosines have "
+                f"no bias. Received: use_bias={use_bias}"
+            )
+        self.num_speakers = check_count("num_speakers", num_speakers)
         self.similarity = similarity
         self.use_bias = similarity == "dot" if use_bias is None else use_bias
         self.bases_initializer = keras.initializers.get(bases_initializer)
         self.bases_regularizer = keras.regularizers.get(bases_regularizer)
         self.between_speaker = keras.regularizers.get(between_speaker)
         self.num_negatives = num_negatives
+        if not isinstance(self.between_speaker, BetweenSpeakerVariation | None):
+            raise ValueError(
+                "Invalid value for argument `between_speaker`. Expected a "
+                f"BetweenSpeakerVariation. Received: between_speaker={between_speaker!r}"
+            )
+        if num_negatives is not None:
+            check_num_negatives(check_count("num_negatives", num_negatives), num_speakers)
+            if similarity != "cosine":
+                raise ValueError(
+                    "Invalid value for argument `num_negatives`. Expected None unless "
+                    f"similarity='cosine'. Received: num_negatives={num_negatives}"
+                )
 
     def build(self, embeddings_shape, speakers_shape=None):
         self.bases = self.add_weight(
@@ -50,31 +130,41 @@ class SpeakerBases(keras.layers.Layer):
 
     def call(self, embeddings, speakers=None):
         embeddings = ops.cast(embeddings, self.variable_dtype)
+        bases = ops.convert_to_tensor(self.bases)
         if self.between_speaker is not None:
-            loss = self.between_speaker(self.bases)
+            loss = self.between_speaker(bases)
             self.add_loss(loss)
             self.added_loss.update_state(loss)
         if self.similarity == "dot":
-            logits = product(embeddings, self.bases)
+            logits = product(embeddings, bases)
             return logits + self.bias if self.use_bias else logits
-        if speakers is not None and self.mines:
-            return self._mined_cosines(unit(embeddings), as_labels(speakers))
-        return product(unit(embeddings), self.bases) * inverse_norms(self.bases, axis=0)
+        if self._mines(speakers):
+            return self._mined_cosines(unit(embeddings), bases, as_labels(speakers))
+        return product(unit(embeddings), bases) * inverse_norms(bases, axis=0)
 
-    @property
-    def mines(self):
-        return self.num_negatives is not None and self.num_speakers >= self.gather_from
+    def _mines(self, speakers) -> bool:
+        return (
+            speakers is not None
+            and self.num_negatives is not None
+            and self.num_speakers >= self.mine_from
+        )
 
-    def _mined_cosines(self, embeddings, speakers):
-        bases = ops.stop_gradient(ops.convert_to_tensor(self.bases))
-        cosines = product(ops.stop_gradient(embeddings), bases) * inverse_norms(bases, axis=0)
-        negatives = hardest_negatives(cosines, speakers, self.num_negatives)
+    def _mined_cosines(self, embeddings, bases, speakers):
+        """The cosines with the target and its hardest negatives, (batch, 1, 1 + H).
+
+        The choice is made in the device's own precision (TF32 on GPUs: among cosines within 1e-3
+        of each other it may err); the cosines and their gradient have float32's.
+        """
+        fixed = ops.stop_gradient(bases)
+        all_cosines = ops.matmul(ops.stop_gradient(embeddings), fixed) * inverse_norms(fixed, 0)
+        negatives = hardest_negatives(all_cosines, speakers, self.num_negatives)
         columns = ops.concatenate([speakers[:, None], negatives], axis=1)
-        chosen = unit(ops.take(self.bases, columns, axis=1), axis=0)
-        return ops.expand_dims(ops.einsum("md,dmh->mh", embeddings, chosen), 1)
+        chosen = unit(_columns(bases, columns), axis=0)  # (dim, batch, 1 + H)
+        cosines = ops.sum(ops.transpose(embeddings)[:, :, None] * chosen, axis=0)
+        return cosines[:, None, :]
 
     def compute_output_shape(self, embeddings_shape, speakers_shape=None):
-        if speakers_shape is not None and self.mines:
+        if self._mines(speakers_shape):
             return (embeddings_shape[0], 1, 1 + self.num_negatives)
         return (embeddings_shape[0], self.num_speakers)
 
@@ -89,3 +179,12 @@ class SpeakerBases(keras.layers.Layer):
             "between_speaker": keras.regularizers.serialize(self.between_speaker),
             "num_negatives": self.num_negatives,
         }
+
+
+def _columns(matrix, columns):
+    """``ops.take(matrix, columns, axis=1)`` with a gradient that is not made transposed first."""
+    rows, width = matrix.shape
+    if rows * width >= 2**31:  # too many for int32
+        return ops.take(matrix, columns, axis=1)
+    starts = ops.reshape(width * ops.arange(rows, dtype="int32"), (rows, 1, 1))
+    return ops.take(ops.reshape(matrix, (-1,)), starts + columns, axis=0)

@@ -1,0 +1,28 @@
+"""The other tests of this folder, on JAX: Keras has one backend a process."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+FILES = ["equations", "properties", "center", "in_models", "saving"]
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="is on JAX already")
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+@pytest.mark.parametrize("files", [FILES[:1], FILES[1:]], ids="+".join)
+def test_everything_holds_on_jax(files):
+    here = Path(__file__).parent
+    paths = [str(here / f"test_{name}.py") for name in files]
+    options = ["-q", "-x", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *paths],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
