@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .data_dir import format_table, spk2utt_of, validate_data_dir, write_data_dir
-from .files import InputError, Stamp
-from .trials import Trials, format_trials, write_trials
+from .files import InputError, Stamp, atomic_write
+from .trials import Trials, format_trials
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,8 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
 
     A set whose utterances and audio are as before stays as it is, features included. One that
     changed is written beside the old one, checked, and put in its place as a whole: what was
-    made from the old one (feats.scp, fbank/) goes with it.
+    made from the old one (feats.scp, fbank/) goes with it. Lists that are no longer asked for
+    go, too; a list that the user has put beside them stays for as long as the test set does.
 
     Returns:
         Whether anything changed.
@@ -80,29 +81,25 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
     data = Path(data)
     sets = {"train": corpus.train, "test": corpus.test}
     stamps = {name: Stamp(data / name / ".prepare.done", _inputs(sets[name])) for name in sets}
-    texts = {name: format_trials(trials) for name, trials in corpus.trials.items()}
+    lists = {name: format_trials(trials) for name, trials in corpus.trials.items()}
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in lists.items()}
     overall = Stamp(
         data / ".prepare.done",
-        {"corpus": corpus.name, "sets": {n: s.inputs for n, s in stamps.items()}}
-        | {"trials": {n: hashlib.sha256(t.encode()).hexdigest() for n, t in texts.items()}},
+        {"corpus": corpus.name, "trials": hashes} | {n: s.inputs for n, s in stamps.items()},
     )
     changed = [n for n in sets if not (stamps[n].is_current() and _as_written(data / n, sets[n]))]
-    same_trials = "test" not in changed and _same_files(data / "test" / "trials", texts)
-    if overall.is_current() and not changed and same_trials:
+    lists_done = Stamp(data / "test" / "trials" / ".prepare.done", hashes)
+    same_lists = lists_done.is_current() and _same_texts(data / "test" / "trials", lists)
+    if overall.is_current() and not changed and same_lists:
         return False
     for name in changed:
         _refuse_foreign(data / name)
+    for name in changed:
         _write_beside(data / f".{name}.new", sets[name])
-    if not same_trials:
-        lists = data / (".test.new/trials" if "test" in changed else ".trials.new")
-        _remove(lists)
-        for name, trials in corpus.trials.items():
-            write_trials(lists / name, trials)
     with overall.renew():
         for name in changed:
             _swap(data / f".{name}.new", data / name)
-        if not same_trials and "test" not in changed:
-            _swap(data / ".trials.new", data / "test" / "trials")
+        _write_lists(lists_done, lists)
     return True
 
 
@@ -119,13 +116,25 @@ def _inputs(data_set: DataSet) -> dict:
 
 
 def _as_written(folder: Path, data_set: DataSet) -> bool:
-    tables = data_set.tables()
-    return all(_text(folder / name) == text for name, text in tables.items())
+    return _same_texts(folder, data_set.tables())
 
 
-def _same_files(folder: Path, texts: dict[str, str]) -> bool:
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    return there == set(texts) and all(_text(folder / n) == t for n, t in texts.items())
+def _same_texts(folder: Path, texts: dict[str, str]) -> bool:
+    return all(_text(folder / name) == text for name, text in texts.items())
+
+
+def _write_lists(done: Stamp, lists: dict[str, str]) -> None:
+    """Write the lists that are not there yet, and delete ours that are no longer wanted."""
+    folder = done.path.parent
+    for name, text in lists.items():
+        if _text(folder / name) != text:
+            with atomic_write(folder / name) as file:
+                file.write(text)
+    for name in set(json.loads(_text(done.path) or "{}")) - set(lists):
+        (folder / name).unlink(missing_ok=True)
+    # Only now: killed before, the next run still knows which lists were ours.
+    with done.renew():
+        pass
 
 
 def _text(path: Path) -> str | None:

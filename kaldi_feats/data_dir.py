@@ -76,7 +76,12 @@ def format_table(table: Mapping[str, str]) -> str:
             raise InputError(f"{key!r} cannot be an id in a Kaldi table: it is empty or has blanks")
         if not value or value != value.strip() or "\n" in value:
             raise InputError(f"{value!r} (of {key!r}) cannot stand on a line of a Kaldi table")
-        lines.append(f"{key} {value}\n")
+        line = f"{key} {value}\n"
+        try:
+            line.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{value!r} (of {key!r}) is not UTF-8; rename the file") from None
+        lines.append(line)
     return "".join(lines)
 
 

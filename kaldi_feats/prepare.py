@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+from collections.abc import Callable
 
 import joblib
 
@@ -20,11 +21,8 @@ def build_parser() -> argparse.ArgumentParser:
         "<data>/test/trials/<list>. A rerun does only what is not done yet, or has changed.",
     )
     corpora = parser.add_subparsers(dest="corpus", required=True, metavar="CORPUS")
-    for name, add_options in {
-        "synthetic": _add_synthetic_options,
-        "librispeech": _add_librispeech_options,
-    }.items():
-        options = corpora.add_parser(name, help=_HELP[name], description=_HELP[name])
+    for add_corpus in (_add_synthetic, _add_librispeech):
+        options = add_corpus(corpora)
         options.add_argument("--data", default="data", help="where to write (%(default)s)")
         options.add_argument(
             "--nj",
@@ -32,18 +30,10 @@ def build_parser() -> argparse.ArgumentParser:
             default=joblib.cpu_count(),
             help="processes at a time, where there is audio to make (%(default)s)",
         )
-        add_options(options)
     return parser
 
 
-_HELP = {
-    "synthetic": "seeded espeak-ng voices, made here without a download; trials: all pairs of "
-    "test utterances, in the list 'synthetic'",
-    "librispeech": "a folder in LibriSpeech's layout: subsets train-* train, all others test",
-}
-
-
-def _count(least: int):
+def _count(least: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= {least}")
@@ -52,9 +42,15 @@ def _count(least: int):
     return parse
 
 
-def _add_synthetic_options(options: argparse.ArgumentParser) -> None:
-    options.add_argument("--seed", type=_count(0), default=0, help="(%(default)s)")
+def _add_synthetic(corpora: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    summary = (
+        "seeded espeak-ng voices, made here without a download; trials: all pairs of test "
+        "utterances, in the list 'synthetic'"
+    )
+    options = corpora.add_parser("synthetic", help=summary, description=summary)
+    options.set_defaults(find=_find_synthetic)
     for name, least, default, what in [
+        ("seed", 0, 0, "of the voices, the texts and all else"),
         ("train-speakers", 1, 120, "training speakers; L_H with H = 100 needs more than 100"),
         ("test-speakers", 2, 20, "test speakers, other voices"),
         ("train-utterances", 1, 10, "utterances of each training speaker"),
@@ -63,9 +59,22 @@ def _add_synthetic_options(options: argparse.ArgumentParser) -> None:
         options.add_argument(
             f"--{name}", type=_count(least), default=default, help=f"{what} (%(default)s)"
         )
+    return options
 
 
-def _add_librispeech_options(options: argparse.ArgumentParser) -> None:
+def _find_synthetic(arguments: argparse.Namespace) -> Corpus:
+    plan = synthetic.Plan(
+        seed=arguments.seed,
+        speakers={"train": arguments.train_speakers, "test": arguments.test_speakers},
+        utterances={"train": arguments.train_utterances, "test": arguments.test_utterances},
+    )
+    return synthetic.make_corpus(plan, arguments.data, nj=arguments.nj)
+
+
+def _add_librispeech(corpora: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    summary = "a folder in LibriSpeech's layout: subsets train-* train, all others test"
+    options = corpora.add_parser("librispeech", help=summary, description=summary)
+    options.set_defaults(find=_find_librispeech)
     options.add_argument(
         "--corpus-dir",
         default="downloads/librispeech",
@@ -89,43 +98,31 @@ def _add_librispeech_options(options: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="where to fetch them from (%(default)s)",
     )
+    return options
+
+
+def _find_librispeech(arguments: argparse.Namespace) -> Corpus:
+    if arguments.download:
+        download.fetch_mini_librispeech(arguments.corpus_dir, arguments.download_url)
+    return librispeech.find_corpus(arguments.corpus_dir, arguments.trials)
 
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Make one corpus' data directories.
 
     Raises:
-        InputError: what `librispeech`, `download`, `synthetic` and `install` raise; what stood
-            in the data folder before is then untouched.
+        InputError: what the corpus' module and `install` raise; what stood in the data folder
+            before is then untouched.
     """
-    if arguments.corpus == "synthetic":
-        corpus = _prepare_synthetic(arguments)
-    else:
-        if arguments.download:
-            download.fetch_mini_librispeech(arguments.corpus_dir, arguments.download_url)
-        corpus = librispeech.find_corpus(arguments.corpus_dir, arguments.trials)
+    corpus = arguments.find(arguments)
     changed = install(corpus, arguments.data)
-    if arguments.corpus == "synthetic":
-        synthetic.remove_other_audio(corpus, arguments.data)
-    log.info(
-        "%s: %s, %s; %s: %s",
-        arguments.data,
-        *(
-            f"{name} {len(s.wav_scp)} utterances of {len(set(s.utt2spk.values()))} speakers"
-            for name, s in (("train", corpus.train), ("test", corpus.test))
-        ),
-        ", ".join(f"{len(trials)} trials in {name}" for name, trials in corpus.trials.items()),
-        "written" if changed else "as before, nothing to do",
-    )
-
-
-def _prepare_synthetic(arguments: argparse.Namespace) -> Corpus:
-    plan = synthetic.Plan(
-        seed=arguments.seed,
-        speakers={"train": arguments.train_speakers, "test": arguments.test_speakers},
-        utterances={"train": arguments.train_utterances, "test": arguments.test_utterances},
-    )
-    return synthetic.make_corpus(plan, arguments.data, nj=arguments.nj)
+    synthetic.remove_other_audio(corpus, arguments.data)
+    for name, data_set in (("train", corpus.train), ("test", corpus.test)):
+        speakers = len(set(data_set.utt2spk.values()))
+        log.info("%s: %d utterances of %d speakers", name, len(data_set.wav_scp), speakers)
+    for name, trials in corpus.trials.items():
+        log.info("trial list %s: %d trials", name, len(trials))
+    log.info("%s: %s", arguments.data, "written" if changed else "as before, nothing to do")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16000
 # Part of the audio's folder name: to be raised when the same seed would give other samples.
-RECIPE = 3
+RECIPE = 4
 SETS = {"train": 0, "test": 1}
 SNR_DB = (25, 40)
 
@@ -125,7 +125,7 @@ def make_corpus(plan: Plan, data: str | os.PathLike, nj: int = 1) -> Corpus:
 
 
 def remove_other_audio(corpus: Corpus, data: str | os.PathLike) -> None:
-    """Delete the audio of earlier seeds from ``<data>/wav``, once nothing points to it."""
+    """Delete synthetic audio under ``<data>/wav`` that is not of the corpus in use."""
     used = {Path(path).parents[1].name for path in corpus.train.wav_scp.values()}
     for folder in (Path(data) / "wav").glob("synthetic*"):
         if folder.name not in used:
@@ -155,21 +155,21 @@ def voice_file(seed: int, data_set: str, speaker: int) -> str:
     Percentages are of the default voice's; see espeak-ng's docs/voices.md for the terms.
     """
     random = np.random.default_rng((seed, SETS[data_set], speaker, 0))
-    tract = random.uniform(84, 118)
+    tract = random.uniform(88, 113)
     lines = ["language variant", f"name {data_set}{speaker:05d}"]
     base = round(random.uniform(85, 190))
     lines.append(f"pitch {base} {base + round(random.uniform(0.2, 0.6) * base)}")
     for formant in range(1, 9):
-        frequency = tract + random.normal(0, 5)
-        strength, width = random.uniform(60, 140), random.uniform(70, 150)
+        frequency = tract + random.normal(0, 4)
+        strength, width = random.uniform(75, 130), random.uniform(80, 135)
         lines.append(f"formant {formant} {frequency:.0f} {strength:.0f} {width:.0f}")
-    tone = random.uniform((120, 90, 60), (220, 200, 190))
+    tone = random.uniform((140, 110, 80), (210, 180, 160))
     lines.append("tone 600 {:.0f} 1200 {:.0f} 2000 {:.0f}".format(*tone))
-    lines.append("breath " + " ".join(f"{b:.0f}" for b in random.uniform(0, 10, size=8)))
+    lines.append("breath " + " ".join(f"{b:.0f}" for b in random.uniform(0, 8, size=8)))
     lines.append(f"flutter {random.integers(0, 12)}")
     lines.append(f"roughness {random.integers(0, 4)}")
-    lines.append(f"voicing {random.integers(60, 120)}")
-    lines.append("consonants {} {}".format(*random.integers(60, 140, size=2)))
+    lines.append(f"voicing {random.integers(75, 116)}")
+    lines.append("consonants {} {}".format(*random.integers(75, 126, size=2)))
     lines.append("stressAdd " + " ".join(str(n) for n in random.integers(-20, 20, size=8)))
     return "\n".join(lines) + "\n"
 

@@ -51,7 +51,7 @@ def test_what_it_writes(run, tmp_path):
     for name in ("train", "test"):
         validate_data_dir(data / name)
     assert list(read_table(data / "train" / "spk2utt")) == ["118", "1182"]
-    assert [path.name for path in (data / "test" / "trials").iterdir()] == ["all-pairs"]
+    assert [path.name for path in (data / "test" / "trials").glob("[!.]*")] == ["all-pairs"]
     assert len(read_trials(data / "test" / "trials" / "all-pairs")) == 6
     assert sorted(path.name for path in data.iterdir()) == [".prepare.done", "test", "train"]
 
@@ -77,8 +77,18 @@ def test_another_trial_list_replaces_the_list_alone(run, tmp_path):
     assert text == "84-7-0000 84-7-0001 target\n"
     assert set(before) - set(after) == {"test/trials/all-pairs"}
     assert set(after) - set(before) == {"test/trials/mine"}
-    same = set(before) & set(after) - {".prepare.done"}
-    assert all(before[name] == after[name] for name in same)
+    changed = {name for name in set(before) & set(after) if before[name] != after[name]}
+    assert changed == {".prepare.done", "test/trials/.prepare.done"}
+
+
+def test_a_list_of_the_users_own_stays(run, tmp_path):
+    trials = tmp_path / "mine.txt"
+    trials.write_text("1 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/84/7/84-7-0001.flac\n")
+    assert run() == 0
+    own = tmp_path / "data" / "test" / "trials" / "own"
+    own.write_text("84-7-0001 84-7-0000 target\n")
+    assert run("--trials", trials) == 0
+    assert sorted(path.name for path in own.parent.glob("[!.]*")) == ["mine", "own"]
 
 
 def test_a_changed_set_loses_its_features_and_the_other_keeps_them(

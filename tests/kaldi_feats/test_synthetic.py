@@ -107,7 +107,7 @@ def test_stage_0_writes_a_valid_corpus(voices, tmp_path, caplog):
         validate_data_dir(tmp_path / name)
         assert len((tmp_path / name / "utt2spk").read_text().splitlines()) == utterances
         assert len((tmp_path / name / "spk2utt").read_text().splitlines()) == speakers
-    assert [path.name for path in (tmp_path / "test" / "trials").iterdir()] == ["synthetic"]
+    assert [path.name for path in (tmp_path / "test" / "trials").glob("[!.]*")] == ["synthetic"]
     trials = read_trials(tmp_path / "test" / "trials" / "synthetic")
     assert (len(trials), trials.is_target.sum()) == (6, 2)
     wavs = sorted((tmp_path / "wav").rglob("*.wav"))
