@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import joblib
 
-from . import download, librispeech, synthetic
+from . import download, librispeech, synthetic, voxceleb
 from .corpus import Corpus, install
 from .files import run_tool
 
@@ -21,7 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
         "<data>/test/trials/<list>. A rerun does only what is not done yet, or has changed.",
     )
     corpora = parser.add_subparsers(dest="corpus", required=True, metavar="CORPUS")
-    for add_corpus in (_add_synthetic, _add_librispeech):
+    for add_corpus in (_add_synthetic, _add_librispeech, _add_voxceleb1, _add_voxceleb2):
         options = add_corpus(corpora)
         options.add_argument("--data", default="data", help="where to write (%(default)s)")
         options.add_argument(
@@ -105,6 +105,46 @@ def _find_librispeech(arguments: argparse.Namespace) -> Corpus:
     if arguments.download:
         download.fetch_mini_librispeech(arguments.corpus_dir, arguments.download_url)
     return librispeech.find_corpus(arguments.corpus_dir, arguments.trials)
+
+
+def _add_voxceleb1(corpora: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    summary = "VoxCeleb1 as unpacked: 1,211 speakers train, the 40 of the original list test"
+    options = corpora.add_parser("voxceleb1", help=summary, description=summary)
+    options.set_defaults(find=lambda given: voxceleb.find_voxceleb1(given.corpus_dir, given.trials))
+    _add_voxceleb_options(options, "VoxCeleb1 was unpacked in: dev and test side by side or merged")
+    return options
+
+
+def _add_voxceleb2(corpora: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    summary = "VoxCeleb2 as unpacked, dev and test, trains; all of VoxCeleb1 is the test set"
+    options = corpora.add_parser("voxceleb2", help=summary, description=summary)
+    options.set_defaults(
+        find=lambda given: voxceleb.find_voxceleb2(
+            given.corpus_dir, given.test_corpus_dir, given.trials
+        )
+    )
+    _add_voxceleb_options(
+        options,
+        "VoxCeleb2 was unpacked in: m4a, read through ffmpeg, or converted to wav or flac",
+    )
+    options.add_argument(
+        "--test-corpus-dir", required=True, metavar="DIR", help="the folder of VoxCeleb1"
+    )
+    return options
+
+
+def _add_voxceleb_options(options: argparse.ArgumentParser, what: str) -> None:
+    options.add_argument(
+        "--corpus-dir", required=True, metavar="DIR", help=f"the folder that {what}"
+    )
+    options.add_argument(
+        "--trials",
+        action="append",
+        metavar="PATH",
+        help="a folder with the official lists (veri_test.txt, list_test_hard.txt, ...), or one "
+        "list, which may be your own: lines '1|0 id10270/<video>/00001.wav id10271/...'; may be "
+        "repeated (default: the folder of VoxCeleb1)",
+    )
 
 
 def prepare(arguments: argparse.Namespace) -> None:

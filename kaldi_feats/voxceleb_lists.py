@@ -1,0 +1,184 @@
+"""VoxCeleb's official trial lists: what each is called, and whether a file is one, complete."""
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .files import InputError
+from .trials import Trials, from_voxceleb_list
+from .voxceleb_tree import FIRST_RELEASE, FIRST_RELEASE_REMEDY, utterance_id
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OfficialList:
+    """One of the published lists.
+
+    Attributes:
+        name: what it is called here, and in DATA/test/trials.
+        trials: how many it has.
+        md5: of the published file, where that is known.
+        whole: whether it is about all 1,251 speakers of VoxCeleb1, not only the 40 for test.
+    """
+
+    name: str
+    trials: int
+    md5: str | None = None
+    whole: bool = False
+
+
+OFFICIAL = {
+    "veri_test.txt": OfficialList("vox1-o", 37_720, "29fc7cc1c5d59f0816dc15d6e8be60f7"),
+    "veri_test2.txt": OfficialList("vox1-o-cleaned", 37_611, "b73110731c9223c1461fe49cb48dddfc"),
+    "list_test_all.txt": OfficialList("vox1-e", 581_480, whole=True),
+    "list_test_all2.txt": OfficialList("vox1-e-cleaned", 579_818, whole=True),
+    "list_test_hard.txt": OfficialList("vox1-h", 552_536, whole=True),
+    "list_test_hard2.txt": OfficialList("vox1-h-cleaned", 550_894, whole=True),
+}
+"""File name as published -> the list. Nagrani, Chung, Zisserman 2017; Chung, Nagrani, Zisserman
+2018; https://www.robots.ox.ac.uk/~vgg/data/voxceleb/."""
+
+OFFICIAL_NAMES = frozenset(official.name for official in OFFICIAL.values())
+
+_PATH = re.compile(r"(id\d{5})/([\w-]+)/(\d+)\.(?:wav|flac|m4a)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ListFile:
+    """A trial list that was found: its file, its name, and what is known of it, if anything."""
+
+    path: Path
+    name: str
+    official: OfficialList | None
+
+
+def find_lists(places: list[str | os.PathLike]) -> list[ListFile]:
+    """The trial lists that the user's files and folders hold.
+
+    Args:
+        places: of a folder, the files named as the official ones are taken; a file given by
+            itself is taken whatever its name, as a list of its own named by its stem if that
+            is not official.
+
+    Raises:
+        InputError: a place is not there, a folder has no official list, or two lists would have
+            the same name.
+    """
+    found: dict[str, ListFile] = {}
+    for place in map(Path, places):
+        if place.is_dir():
+            paths = [place / name for name in OFFICIAL if (place / name).is_file()]
+            if not paths:
+                raise InputError(
+                    f"{place}: none of the official trial lists in it ({', '.join(OFFICIAL)}); "
+                    "give their folder, or a list of your own, with --trials"
+                )
+        elif place.is_file():
+            paths = [place]
+        else:
+            raise InputError(f"{place}: no such trial list or folder of lists; correct --trials")
+        for path in paths:
+            one = _list_file(path)
+            if one.name in found:
+                raise InputError(
+                    f"{path}: would be called {one.name}, as {found[one.name].path} is; "
+                    "give one of them, or rename it"
+                )
+            found[one.name] = one
+    return list(found.values())
+
+
+def _list_file(path: Path) -> ListFile:
+    official = OFFICIAL.get(path.name)
+    if official is None and path.stem in OFFICIAL_NAMES:
+        (published,) = (name for name, one in OFFICIAL.items() if one.name == path.stem)
+        raise InputError(
+            f"{path}: the name {path.stem} is kept for the official list; "
+            f"call it {published} if it is that, or anything else"
+        )
+    return ListFile(path, official.name if official else path.stem, official)
+
+
+def read_list(found: ListFile) -> Trials:
+    """Read a trial list; its utterances become ids, whether they are there or not.
+
+    Raises:
+        InputError: a line that is no trial (as `from_voxceleb_list`) or names people instead of
+            ids, a label that contradicts the speakers' ids, or, of an official list, a number of
+            trials or a checksum that is not the published one.
+    """
+    utterances: dict[str, str] = {}
+
+    def to_utterance(path: str) -> str:
+        name = utterances.get(path)
+        if name is None:
+            match = _PATH.fullmatch(path)
+            if match is None:
+                raise InputError(_not_a_path(path))
+            name = utterances[path] = utterance_id(*match.groups())
+        return name
+
+    trials = from_voxceleb_list(found.path, to_utterance)
+    if found.official:
+        _refuse_other_contents(found.path, found.official, len(trials))
+    _refuse_wrong_labels(found.path, trials)
+    return trials
+
+
+def _not_a_path(path: str) -> str:
+    if FIRST_RELEASE.fullmatch(path):
+        return f"{path!r}: {FIRST_RELEASE_REMEDY}, and its trial lists"
+    return f"{path!r} is not of the form <speaker>/<video>/<segment>.wav; is it a list of VoxCeleb?"
+
+
+def _refuse_other_contents(path: Path, official: OfficialList, trials: int) -> None:
+    if trials != official.trials:
+        reason = "it is cut off" if trials < official.trials else "it is another list"
+        raise InputError(
+            f"{path}: {trials:,} trials, and {official.name} has {official.trials:,}: {reason}; "
+            "fetch the official file again, or give your own list another name"
+        )
+    if official.md5 and hashlib.md5(path.read_bytes()).hexdigest() != official.md5:
+        raise InputError(
+            f"{path}: has the {trials:,} trials of {official.name}, but its md5 is not "
+            f"{official.md5}: it was changed, or is another list; fetch the official file again"
+        )
+
+
+def _refuse_wrong_labels(path: Path, trials: Trials) -> None:
+    same = [a[:7] == b[:7] for a, b in zip(trials.enrol, trials.test, strict=True)]
+    wrong = np.flatnonzero(np.array(same) != trials.is_target)
+    if len(wrong):
+        raise InputError(
+            f"{path}:{wrong[0] + 1}: the label contradicts the two speakers' ids, as it does on "
+            f"{len(wrong):,} of {len(trials):,} lines; 1 means the same speaker"
+        )
+
+
+def refuse_missing(found: ListFile, trials: Trials, there: Collection[str], where: str) -> None:
+    """Refuse a list if utterances that it names are not there, and say how many.
+
+    Raises:
+        InputError: with the counts, and the first of them with its line.
+    """
+    named = set(trials.enrol)
+    named.update(trials.test)
+    missing = {name for name in named if name not in there}
+    if not missing:
+        return
+    pairs = zip(trials.enrol, trials.test, strict=True)
+    lines = [line for line, pair in enumerate(pairs, start=1) if not missing.isdisjoint(pair)]
+    at = lines[0] - 1
+    first = next(name for name in (trials.enrol[at], trials.test[at]) if name in missing)
+    raise InputError(
+        f"{found.path}:{lines[0]}: {first} is not in {where}: {len(missing):,} of the list's "
+        f"{len(named):,} utterances are missing, which are in {len(lines):,} of its "
+        f"{len(trials):,} trials; unpack the corpus completely, or take another list"
+    )
