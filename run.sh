@@ -76,13 +76,19 @@ for seed in $seeds; do
   [[ $seed =~ ^[0-9]+$ ]] || fail "--seeds are whole numbers, not '$seed'"
 done
 
+# shellcheck source=path.sh
 . ./path.sh
-USE_ACTIVE_ENV=$use_active_env
+export USE_ACTIVE_ENV=$use_active_env
 extras=
 [ "$corpus" = synthetic ] && extras=synthetic
 activate_environment "$extras" || exit 1
 
-runs=$(for system in $systems; do for seed in $seeds; do echo "$exp/$system/seed$seed"; done; done)
+runs=()
+for system in $systems; do
+  for seed in $seeds; do
+    runs+=("$exp/$system/seed$seed")
+  done
+done
 begin_stage() { echo "$(date +%H:%M:%S) stage $1: $2"; }
 runs_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
@@ -108,7 +114,7 @@ fi
 
 # shellcheck disable=SC2086
 if runs_stage 2; then
-  for run in $runs; do
+  for run in "${runs[@]}"; do
     begin_stage 2 "train $run"
     system=${run#"$exp/"}
     python -m speaker_bases.train --system "conf/systems/${system%/*}.yaml" \
@@ -120,7 +126,7 @@ fi
 if runs_stage 3; then
   begin_stage 3 "embeddings of $data/test and $data/train"
   python -m speaker_bases.evaluate.baseline --exp "$exp" --data "$data"
-  for run in $runs; do
+  for run in "${runs[@]}"; do
     for set in test train; do
       python -m speaker_bases.evaluate.embed --system "$run" --data "$data/$set"
     done
@@ -130,7 +136,7 @@ fi
 if runs_stage 4; then
   begin_stage 4 "scores by $backend"
   for list in "$data"/test/trials/*; do
-    for run in "$exp/baseline/seed0" $runs; do
+    for run in "$exp/baseline/seed0" "${runs[@]}"; do
       python -m speaker_bases.evaluate.score --system "$run" --data "$data/test" \
         --list "${list##*/}" --backend "$backend"
     done

@@ -5,12 +5,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-USE_ACTIVE_ENV=false
+export USE_ACTIVE_ENV=false
 if [ "${1:-}" = --use-active-env ]; then
-  USE_ACTIVE_ENV=$2
+  export USE_ACTIVE_ENV=$2
   shift 2
 fi
 
+# shellcheck source=path.sh
 . ./path.sh
 activate_environment "synthetic test jax" || exit 1
 ruff format --check .

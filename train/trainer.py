@@ -102,18 +102,19 @@ def train(
         "data": data.fingerprint,
         "features": feature_settings(data_dir),
     }
-    batches = data.batches(config, seed)
+    stamp = Stamp(experiment.path / ".train.done", _without(resolved, LABELS))
+    if stamp.is_current():
+        save_config(experiment.config, resolved)  # the labels may be others
+        log.info("%s is complete (%d epochs)", experiment.path, config["epochs"])
+        return True
 
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(config["dtype_policy"])
+    batches = data.batches(config, seed)
     model = build_model(config, len(data.speakers))
 
     _move_aside_if_other(experiment, resolved, batches.steps_per_epoch)
     save_config(experiment.config, resolved)
-    stamp = Stamp(experiment.path / ".train.done", _without(resolved, LABELS))
-    if stamp.is_current():
-        log.info("%s is complete (%d epochs)", experiment.path, config["epochs"])
-        return True
     with atomic_write(experiment.speakers) as file:
         file.writelines(f"{speaker}\n" for speaker in data.speakers)
 

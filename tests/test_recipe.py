@@ -1,0 +1,123 @@
+"""run.sh from nothing to a table, on a synthetic corpus of a few speakers."""
+
+import csv
+import os
+import signal
+import subprocess
+
+import pytest
+
+from speaker_bases.models import ExperimentDir
+
+SMALL = [
+    "--prepare-opts",
+    "--train-speakers 5 --train-utterances 4 --test-speakers 3 --test-utterances 2",
+    "--train-opts",
+    "--set crop_frames=32 --set epochs=2 --set batch.size=10",
+]
+
+
+@pytest.fixture(scope="module")
+def recipe(project_root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recipe")
+    places = ["--data", str(folder / "my data"), "--exp", str(folder / "my exp")]
+    command = [str(project_root / "run.sh"), "--use-active-env", "true", *places, *SMALL]
+
+    def run(*options):
+        return subprocess.run([*command, *options], capture_output=True, text=True, cwd=folder)
+
+    run.command, run.folder = command, folder
+    return run
+
+
+def read_results(exp):
+    with open(exp / "results.csv", newline="") as file:
+        return {row["system"]: row for row in csv.DictReader(file)}
+
+
+def test_an_interrupted_recipe_goes_on_to_its_table_and_then_has_nothing_to_do(recipe):
+    exp = recipe.folder / "my exp"
+    trained = ExperimentDir(exp / "softmax" / "seed0")
+    process = subprocess.Popen(
+        [*recipe.command, "--systems", "softmax"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Epoch 1"):
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            break
+    lines += process.stdout.read().splitlines()
+    assert process.wait() == 130, "".join(lines)
+    assert not trained.model.exists()
+    assert not (exp / "results.csv").exists()
+
+    finished = recipe("--systems", "softmax")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    results = read_results(exp)
+    assert set(results) == {"baseline", "softmax"}
+    assert results["softmax"]["trials"] == "15"  # all pairs of 6 utterances
+    assert results["softmax"]["targets"] == "3"
+    assert results["softmax"]["paper_eer_percent"] == ""  # not VoxCeleb
+    table = (exp / "RESULTS.md").read_text()
+    assert "ynthetic" in table and "not run" in table and table.strip() in finished.stdout
+
+    outputs = [trained.model, trained.embeddings("test"), trained.scores("synthetic")]
+    before = [path.stat().st_mtime_ns for path in outputs]
+    again = recipe("--systems", "softmax")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert [path.stat().st_mtime_ns for path in outputs] == before
+    assert read_results(exp) == results
+
+
+def test_a_changed_option_redoes_the_stages_behind_it(recipe):
+    """On what the test above left: other speakers' speech, so other everything."""
+    exp = recipe.folder / "my exp"
+    scores = ExperimentDir(exp / "softmax" / "seed0").scores("synthetic")
+    before = scores.read_text()
+    changed = recipe("--systems", "softmax", "--prepare-opts", SMALL[1] + " --seed 1")
+    assert changed.returncode == 0, changed.stdout + changed.stderr
+    assert scores.read_text() != before
+    assert (exp / "softmax" / "superseded" / "seed0-1" / "config.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--epoch", "3"], "unknown option --epoch; see ./run.sh --help"),
+        (["--stage"], "--stage takes a value"),
+        (["3"], "unexpected argument 3"),
+        (["--stage", "6"], "--stage and --stop-stage are 0 to 5"),
+        (["--corpus", "timit"], "not 'timit'"),
+        (["--systems", "softmax nosuch"], "no such system 'nosuch'"),
+        (["--seeds", "0 x"], "--seeds are whole numbers, not 'x'"),
+        (
+            ["--corpus", "librispeech", "--corpus-dir", "no/such/folder"],
+            "no/such/folder",
+        ),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_changes_nothing(
+    recipe, project_root, tmp_path, options, message
+):
+    places = ["--data", str(tmp_path / "data"), "--exp", str(tmp_path / "exp")]
+    command = [str(project_root / "run.sh"), "--use-active-env", "true", *places, *options]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert message in run.stderr and run.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_explains_every_option(project_root):
+    run = subprocess.run(
+        [str(project_root / "run.sh"), "--help"], capture_output=True, text=True, check=True
+    )
+    for option in ("stage", "stop-stage", "corpus", "corpus-dir", "trials", "systems", "seeds"):
+        assert f"--{option}=" in run.stdout
+    for option in ("data", "exp", "nj", "epochs", "backend", "use-active-env"):
+        assert f"--{option}=" in run.stdout
+    assert run.stderr == ""
