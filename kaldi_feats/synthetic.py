@@ -31,9 +31,11 @@ log = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16000
 # Part of the audio's folder name: to be raised when the same seed would give other samples.
-RECIPE = 4
+RECIPE = 5
 SETS = {"train": 0, "test": 1}
-SNR_DB = (25, 40)
+# Range in dB. The lower it is, the less plain feature statistics tell about the speaker: with
+# this one their EER is 23 to 28 %, with (10, 30) it was 33 %.
+SNR_DB = (30, 45)
 
 TEXT = """
     about above across afternoon again against almost along already always among animal another
@@ -216,7 +218,7 @@ def _microphone(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _add_noise(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Noise, from white to pink and beyond, SNR_DB below the speech."""
+    """Noise with a spectrum from flat to steeply falling, `SNR_DB` below the speech."""
     slope = random.uniform(0, 1)
     noise = _filter(
         random.standard_normal(len(samples)),
