@@ -20,6 +20,9 @@ class ExperimentDir:
         self.log = self.path / "log.csv"
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
+        self.bvector = self.path / "bvector.keras"
+        self.bvector_log = self.path / "bvector.csv"
+        self.bvector_done = self.path / ".bvector.done"
 
     def embeddings(self, data_set: str) -> Path:
         """The scp of the embeddings of one set (``train``, ``test``); its ark lies beside it."""
