@@ -34,9 +34,9 @@ def read_table(path: str | os.PathLike) -> dict[str, str]:
         if len(fields) < 2:
             what = f"only one field, {fields[0]!r}" if fields else "an empty line"
             raise InputError(f"{where}: {what}; every line must be 'key value'")
-        key, value = fields
-        if line[0] != key[0] or line[-1].isspace():
-            raise InputError(f"{where}: blanks at the line's ends (or DOS line ends); remove them")
+        key, value = fields[0], fields[1].rstrip(" ")  # Kaldi's programs end lines with a blank
+        if line[0] != key[0] or value[-1].isspace():
+            raise InputError(f"{where}: a blank before the key, or DOS line ends; remove them")
         if key in table:
             raise InputError(f"{where}: {key!r} comes twice; remove one of the lines")
         if key < previous:

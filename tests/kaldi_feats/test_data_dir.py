@@ -52,6 +52,11 @@ def test_features_may_lack_short_utterances(data):
     validate_data_dir(data, features=True)
 
 
+def test_a_blank_at_the_end_of_a_line_is_how_kaldi_itself_writes_some_tables(tmp_path):
+    (tmp_path / "utt2num_frames").write_text("a-1 120 \nb-1 87 \n")
+    assert read_table(tmp_path / "utt2num_frames") == {"a-1": "120", "b-1": "87"}
+
+
 def test_pipes_are_valid_sources_and_paths_may_have_blanks(data, tmp_path, make_audio):
     spaced = make_audio(tmp_path / "a folder" / "b.wav")
     edit(data / "wav.scp", 1, "a-1 flac -c -d -s nowhere.flac |")
