@@ -86,7 +86,7 @@ def resnet34(
     Example:
 
     >>> model = resnet34("table1")
-    >>> model(np.zeros((2, 304, 64))).shape
+    >>> tuple(model(np.zeros((2, 24, 64))).shape)
     (2, 128)
     """
     if isinstance(table, str):

@@ -1,5 +1,6 @@
 """The networks against the paper's tables, and against padding."""
 
+import doctest
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from speaker_bases.models import resnet as resnet_module
 from speaker_bases.models import resnet34
 from speaker_bases.models.residual_stage import ConvBatchNorm, ResidualStage
 
@@ -62,6 +64,11 @@ def test_layers_have_the_shapes_kernels_and_strides_of_the_paper(name, rows, dim
         assert first.conv.strides == strides
     assert tuple(outputs[-1].shape) == (2, rows[-1][3])
     assert model.output_shape == (None, dim)
+
+
+def test_the_example_in_the_docstring_holds():
+    outcome = doctest.testmod(resnet_module, extraglobs={"np": np})
+    assert outcome.attempted and not outcome.failed
 
 
 def test_resnet34_has_34_layers_of_weights():
