@@ -12,10 +12,10 @@ from ..models.experiment import ExperimentDir
 from .cosine import cosine_scores
 from .score_file import write_scores
 from .stamps import score_stamp
-from .system_config import refuse_trained_speakers
+from .system_config import load_config, refuse_trained_speakers
 from .trial_list import load_trial_list, look_up
 
-BACKENDS = ("cosine",)
+BACKENDS = ("cosine", "bvector")
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--system", type=Path, required=True, help="folder of a trained system")
     parser.add_argument("--data", type=Path, required=True, help="data directory with trials/")
     parser.add_argument("--list", required=True, help="name of a file in DATA/trials")
-    parser.add_argument("--backend", choices=BACKENDS, default="cosine", help="default: cosine")
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="how two embeddings are compared (default: as the system's config.yaml says, or "
+        "else cosine); bvector must have been trained (python -m speaker_bases.train.bvector)",
+    )
     parser.add_argument("--set", help="name of the embeddings (default: DATA's last part)")
     args = parser.parse_args(argv)
     return run_tool(
@@ -43,7 +48,7 @@ def score(
     system: ExperimentDir,
     data_dir: Path,
     trial_list: str,
-    backend: str = "cosine",
+    backend: str | None = None,
     data_set: str | None = None,
 ) -> Path:
     """Write the scores of one trial list unless they are there; returns their file.
@@ -52,13 +57,14 @@ def score(
         system: the system; its embeddings of the set must be there (stage 3).
         data_dir: the data directory with ``utt2spk`` and ``trials/<trial_list>``.
         trial_list: the list's name.
-        backend: one of `BACKENDS`.
+        backend: one of `BACKENDS`; what the system's configuration says if None.
         data_set: the set's name among the embeddings; the data directory's own if None.
 
     Raises:
-        InputError: if embeddings or list are missing, a trial names an unknown utterance, or a
-            speaker of the list was trained on.
+        InputError: if embeddings, list or back-end are missing, a trial names an unknown
+            utterance, or a speaker of the list was trained on.
     """
+    backend = backend or load_config(system).get("backend", "cosine")
     data_set = data_set or data_dir.resolve().name
     embeddings_scp = system.embeddings(data_set)
     if not embeddings_scp.is_file():
@@ -77,10 +83,21 @@ def score(
     enrol, test = look_up(trials.trials, row_of, trials.path, where)
     with stamp.renew():
         output.unlink(missing_ok=True)  # or, interrupted, the report would take the old ones
-        scores = cosine_scores(embeddings, enrol, test)
+        scores = _compare(system, backend, embeddings, enrol, test)
         write_scores(output, trials.trials, scores)
     _log.info("%s: %d trials", output, len(scores))
     return output
+
+
+def _compare(
+    system: ExperimentDir, backend: str, embeddings: np.ndarray, enrol: np.ndarray, test: np.ndarray
+) -> np.ndarray:
+    if backend == "cosine":
+        return cosine_scores(embeddings, enrol, test)
+    # Keras takes seconds to import: not for cosines.
+    from .bvector import bvector_scores, load_bvector
+
+    return bvector_scores(load_bvector(system), embeddings, enrol, test, system.bvector)
 
 
 def _refuse_zeros(utterances: list[str], embeddings: np.ndarray, embeddings_scp: Path) -> None:

@@ -42,6 +42,8 @@ def score_stamp(
         # Embeddings that another program made have no stamp.
         "embeddings": _digest_if_there(_embedding_stamp_path(system, data_set)),
     }
+    if backend == "bvector":
+        inputs["bvector"] = _digest_if_there(system.bvector)
     return Stamp(_score_stamp_path(scores), inputs)
 
 
@@ -58,7 +60,7 @@ def why_stale(system: ExperimentDir, data_dir: Path, trial_list: str, backend: s
         return None
     stamp = score_stamp(system, data_dir, trial_list, backend, made.get("set", ""))
     if not stamp.is_current():
-        return "scored from other embeddings or another trial list; run stage 4 again"
+        return "scored from other embeddings, back-end or trial list; run stage 4 again"
     embedded = _read(_embedding_stamp_path(system, made["set"]))
     if embedded and system.embedder.is_file() and embedded["made_by"] != digest(system.embedder):
         return "embedded by an earlier training; run stages 3 and 4 again"

@@ -68,19 +68,22 @@ def read_vectors(scp: str | os.PathLike) -> tuple[list[str], np.ndarray]:
     """
     table = read_table(scp)
     open_arks: dict = {}
-    vectors = []
+    vectors = None
     try:
-        for line, utterance in enumerate(table, start=1):
-            vectors.append(_load(scp, table, utterance, ndim=1, open_arks=open_arks))
-            if len(vectors[-1]) != len(vectors[0]):
+        for row, utterance in enumerate(table):
+            vector = _load(scp, table, utterance, ndim=1, open_arks=open_arks)
+            if vectors is None:  # made at once: of a million vectors a list and a copy are too much
+                vectors = np.empty((len(table), len(vector)), np.float32)
+            if len(vector) != vectors.shape[1]:
                 raise InputError(
-                    f"{scp}:{line}: {utterance}: the vector has {len(vectors[-1])} numbers and "
-                    f"the first has {len(vectors[0])}; make the file again"
+                    f"{scp}:{row + 1}: {utterance}: the vector has {len(vector)} numbers and "
+                    f"the first has {vectors.shape[1]}; make the file again"
                 )
+            vectors[row] = vector
     finally:
         for file in open_arks.values():
             file.close()
-    return list(table), np.stack(vectors)
+    return list(table), vectors
 
 
 def read_num_frames(data_dir: str | os.PathLike) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The networks: the ResNets of Table 1 and Table 3."""
+"""The networks: the ResNets of Table 1 and Table 3; `models.bvector` has the back-end's."""
 
 __all__ = ["TABLES", "ExperimentDir", "ResNetTable", "resnet34"]
 

@@ -26,6 +26,8 @@ SCHEMA = {
     "paper_table": int,
     "paper_eer": Section({str: float}),
     "description": str,
+    # how its embeddings are compared unless --backend says otherwise
+    "backend": ("cosine", "bvector"),
     # the system
     "network": ("table1", "table3"),
     "similarity": ("dot", "cosine"),
@@ -56,7 +58,7 @@ SCHEMA = {
     "bn_momentum": float,
     "dtype_policy": ("float32", "mixed_bfloat16", "mixed_float16"),
 }
-LABELS = ("title", "loss", "paper_table", "paper_eer", "description")
+LABELS = ("title", "loss", "paper_table", "paper_eer", "description", "backend")
 REQUIRED = ("network", "losses", "optimizer", "batch", "crop_frames", "epochs")
 DEFAULTS = {
     "weight_decay": 0.0,

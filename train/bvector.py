@@ -1,0 +1,218 @@
+"""Train the b-vector back-end of a system on pairs of its training set's embeddings.
+
+Speakers with several utterances give whole utterances, paired across utterances. A speaker with
+a single one has no such pair: its only target pairs are of the utterance with itself, which the
+classifier would tell by a difference of zero. So in place of the utterance stand the embeddings
+of crops of it, evenly spaced and as long as the training's. They share the session and partly
+overlap in a short utterance, so that such pairs are easier than those of a test.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..kaldi_feats.data_dir import read_table
+from ..kaldi_feats.files import InputError, Stamp, digest, run_tool
+from ..kaldi_feats.reader import FeatureReader, read_vectors
+from ..models.experiment import ExperimentDir
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the back-end is trained; the paper has the sizes of its layers only.
+
+    Attributes:
+        epochs: times that each utterance is the first of a target pair.
+        batch_size: pairs, half of them target pairs.
+        learning_rate: Adam's.
+        crops: of the utterance of a speaker who has only one.
+        seed: of the weights, the dropout and the pairs.
+    """
+
+    epochs: int = 20
+    batch_size: int = 200
+    learning_rate: float = 1e-3
+    crops: int = 8
+    seed: int = 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train the b-vector of one system; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m speaker_bases.train.bvector",
+        description="Train a classifier of pairs of embeddings, same or different speaker, on a "
+        "system's embeddings of its training set, and write SYSTEM/bvector.keras. Nothing is done "
+        "if it is already of these embeddings and settings.",
+    )
+    parser.add_argument("--system", type=Path, required=True, help="folder of a trained system")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="the data directory that it was trained on"
+    )
+    default = Settings()
+    for name, kind, what in [
+        ("epochs", _count(1), "times that each utterance is the first of a target pair"),
+        ("batch-size", _count(2), "pairs in a batch, half of them target pairs"),
+        ("learning-rate", float, "of Adam"),
+        ("crops", _count(2), "in place of the utterance of a speaker who has only one"),
+        ("seed", _count(0), "of the weights, the dropout and the pairs"),
+    ]:
+        value = getattr(default, name.replace("-", "_"))
+        parser.add_argument(f"--{name}", type=kind, default=value, help=f"{what} ({value})")
+    args = vars(parser.parse_args(argv))
+    system, data_dir = ExperimentDir(args.pop("system")), args.pop("data")
+    return run_tool(lambda: train_bvector(system, data_dir, Settings(**args)))
+
+
+def train_bvector(system: ExperimentDir, data_dir: Path, settings: Settings) -> Path:
+    """Train the b-vector classifier unless it is there; returns its file.
+
+    Args:
+        system: a trained system with the embeddings of `data_dir` (stage 3).
+        data_dir: the data directory of its training set; its features are needed only if a
+            speaker has a single utterance.
+        settings: see there.
+
+    Raises:
+        InputError: if the system, the embeddings or the data directory are not complete, speakers
+            are not the system's training speakers, or there are no pairs to train on.
+    """
+    embeddings_scp = system.embeddings(data_dir.resolve().name)
+    for needed, stage in ((system.embedder, 2), (embeddings_scp, 3)):
+        if not needed.is_file():
+            raise InputError(f"{needed}: missing; run stage {stage} first")
+    files = {
+        "embedder": system.embedder,
+        "embeddings": embeddings_scp.with_suffix(".ark"),
+        "utt2spk": data_dir / "utt2spk",
+    }
+    inputs = asdict(settings) | {name: digest(path) for name, path in files.items()}
+    stamp = Stamp(system.bvector_done, inputs)
+    if stamp.is_current() and system.bvector.is_file():
+        log.info("%s: already complete", system.bvector)
+        return system.bvector
+    utterances, embeddings = read_vectors(embeddings_scp)
+    labels = _labels(utterances, data_dir, system, embeddings_scp)
+    embeddings, labels = _crops_for_single_utterances(
+        system, data_dir, utterances, embeddings, labels, settings.crops
+    )
+    with stamp.renew():
+        _fit(system, embeddings, labels, settings)
+    log.info("%s is complete", system.bvector)
+    return system.bvector
+
+
+def _labels(utterances: list[str], data_dir: Path, system: ExperimentDir, scp: Path) -> np.ndarray:
+    """The number of each utterance's speaker among the system's training speakers."""
+    names = system.speakers.read_text(encoding="utf-8").split()
+    number = {speaker: index for index, speaker in enumerate(names)}
+    utt2spk = read_table(data_dir / "utt2spk")
+    for line, utterance in enumerate(utterances, start=1):
+        if utt2spk.get(utterance) not in number:
+            raise InputError(
+                f"{scp}:{line}: {utterance} is of none of the speakers that {system.path} was "
+                f"trained on; {data_dir} must be its training set"
+            )
+    return np.array([number[utt2spk[utterance]] for utterance in utterances])
+
+
+def _crops_for_single_utterances(
+    system: ExperimentDir,
+    data_dir: Path,
+    utterances: list[str],
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    crops: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings and labels with crops in place of utterances that are their speaker's only one."""
+    single = np.bincount(labels)[labels] == 1
+    if not single.any():
+        return embeddings, labels
+    log.warning(
+        "%d of %d speakers have a single utterance: their target pairs are of %d crops of it, "
+        "which share its session and are easier than those of a test",
+        single.sum(),
+        len(np.unique(labels)),
+        crops,
+    )
+    from .crop_embeddings import embed_crops
+
+    reader = FeatureReader(data_dir / "feats.scp")
+    rows = np.flatnonzero(single)
+    cropped = embed_crops(system, reader, [utterances[row] for row in rows], crops)
+    return (
+        np.concatenate([embeddings[~single], cropped]),
+        np.concatenate([labels[~single], np.repeat(labels[rows], crops)]),
+    )
+
+
+def _fit(
+    system: ExperimentDir, embeddings: np.ndarray, labels: np.ndarray, settings: Settings
+) -> None:
+    from .pairs import PairDraws, PairStream
+
+    draws = PairDraws(labels, settings.batch_size, settings.seed)
+
+    import keras  # takes seconds: not before the inputs are known to be good
+
+    from ..models.bvector import bvector
+
+    keras.utils.set_random_seed(settings.seed)
+    model = bvector(*_statistics(embeddings))
+    model.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    log.info(
+        "b-vector of %s: %d embeddings of %d speakers, %d epochs of %d batches",
+        system.path,
+        len(labels),
+        len(np.unique(labels)),
+        settings.epochs,
+        draws.steps_per_epoch,
+    )
+    history = model.fit(
+        PairStream(embeddings, draws),
+        epochs=settings.epochs,
+        steps_per_epoch=draws.steps_per_epoch,
+        shuffle=False,
+        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=[keras.callbacks.CSVLogger(system.bvector_log)],
+    )
+    if not np.isfinite(history.history["loss"]).all():
+        raise InputError(
+            f"{system.bvector_log}: the loss is not finite; lower --learning-rate and look at "
+            "the embeddings"
+        )
+    beside = system.bvector.with_name(f".{system.bvector.name}.tmp.keras")
+    model.save(beside)
+    os.replace(beside, system.bvector)
+
+
+def _statistics(embeddings: np.ndarray, block: int = 16_384) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance (dim,) float64, a block of rows at a time; a constant has variance 1."""
+    count = len(embeddings)
+    blocks = [embeddings[start : start + block] for start in range(0, count, block)]
+    mean = sum(rows.sum(axis=0, dtype=np.float64) for rows in blocks) / count
+    variance = sum(((rows - mean) ** 2).sum(axis=0) for rows in blocks) / count
+    return mean, np.where(variance > 1e-12, variance, 1.0)
+
+
+def _count(least: int):
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= {least}")
+        return int(text)
+
+    return parse
+
+
+if __name__ == "__main__":
+    sys.exit(main())

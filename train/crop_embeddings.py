@@ -1,0 +1,52 @@
+"""Embeddings of crops of utterances, by a trained system."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from ..kaldi_feats.files import InputError
+from ..kaldi_feats.reader import FeatureReader
+from ..models import ExperimentDir, resnet34  # noqa: F401  registers the saved model's layers
+from .config import read_config
+
+
+def embed_crops(
+    system: ExperimentDir, reader: FeatureReader, utterances: Sequence[str], crops: int
+) -> np.ndarray:
+    """Embed evenly spaced crops of each utterance, as long as the system's training crops.
+
+    An utterance shorter than a crop is repeated until it is long enough, as in training; its
+    crops are then one and the same or nearly so.
+
+    Args:
+        system: a trained system.
+        reader: the utterances' features.
+        utterances: ids.
+        crops: how many of each.
+
+    Returns:
+        float32 `(utterances * crops, dim)`, utterance by utterance.
+
+    Raises:
+        InputError: if an utterance has no features, or the system no configuration.
+    """
+    config = read_config(system.config)
+    if config is None:
+        raise InputError(f"{system.config}: missing; train the system first (stage 2)")
+    backbone = keras.saving.load_model(system.embedder, compile=False)
+    rows = []
+    for utterance in utterances:
+        if utterance not in reader:
+            raise InputError(f"{reader.scp}: {utterance} is missing; make the features (stage 1)")
+        batch = evenly_spaced(reader[utterance], config["crop_frames"], crops)
+        rows.append(np.asarray(backbone.predict_on_batch(batch)))
+    return np.concatenate(rows)
+
+
+def evenly_spaced(features: np.ndarray, frames: int, crops: int) -> np.ndarray:
+    """Crops `(crops, frames, bands)` from the first to the last possible beginning."""
+    if len(features) < frames:
+        features = np.tile(features, (-(-frames // len(features)), 1))
+    begins = np.linspace(0, len(features) - frames, crops).round().astype(int)
+    return np.stack([features[begin : begin + frames] for begin in begins])
