@@ -16,21 +16,26 @@
 # Options (--name value or --name=value) and their defaults:
 stage=0                     # first stage to run
 stop_stage=5                # last stage to run
-corpus=synthetic            # synthetic or librispeech
+corpus=synthetic            # synthetic, librispeech, voxceleb1 or voxceleb2
 corpus_dir=                 # where the corpus is (not for synthetic, which is made under --data)
+test_corpus_dir=            # voxceleb2: where VoxCeleb1 is, which is all for test
 download=false              # librispeech: fetch the public mini-librispeech into --corpus-dir
 trials=                     # librispeech: trial list in VoxCeleb's format; without it, all pairs
-systems="softmax proposed2" # which of conf/systems/*.yaml
+                            # voxceleb: folder of the official lists, or one list; without it,
+                            # those in VoxCeleb1's folder
+systems=                    # which of conf/systems/*.yaml; "softmax proposed2", for voxceleb2
+                            # "vox2_center vox2_proposed_h100 vox2_proposed_h50"
 seeds="0"                   # one training for each system and seed
 data=data                   # data directories
 exp=exp                     # trained systems, scores and results
 nj=2                        # parallel jobs of stages 0 and 1
 epochs=                     # instead of the corpus file's
-backend=cosine              # how two embeddings are compared
+backend=                    # cosine or bvector; each system's own without it, bvector for vox2_*
 fbank_config=conf/fbank.conf
 prepare_opts=               # more options for stage 0: python -m speaker_bases.kaldi_feats.prepare
 fbank_opts=                 # more options for stage 1: kaldi_feats/make_fbank.sh
 train_opts=                 # more options for stage 2, such as "--set bn_momentum=0.99"
+bvector_opts=               # more for the b-vector: python -m speaker_bases.train.bvector
 use_active_env=false        # true: the Python environment that is active, instead of .venv
 # Environment: KALDI_ROOT (stage 1 by Kaldi's own programs), train_cmd (run.pl, queue.pl, ...),
 # KERAS_BACKEND (tensorflow or jax), PYTHON (what .venv is made with).
@@ -38,8 +43,8 @@ use_active_env=false        # true: the Python environment that is active, inste
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-options=" stage stop_stage corpus corpus_dir download trials systems seeds data exp nj epochs
-  backend fbank_config prepare_opts fbank_opts train_opts use_active_env "
+options=" stage stop_stage corpus corpus_dir test_corpus_dir download trials systems seeds data exp nj epochs
+  backend fbank_config prepare_opts fbank_opts train_opts bvector_opts use_active_env "
 
 fail() { echo "run.sh: error: $*" >&2; exit 1; }
 
@@ -65,8 +70,14 @@ while [ $# -gt 0 ]; do
 done
 [[ $stage =~ ^[0-5]$ && $stop_stage =~ ^[0-5]$ ]] || fail "--stage and --stop-stage are 0 to 5"
 case $corpus in
-  synthetic | librispeech) ;;
-  *) fail "--corpus is synthetic or librispeech, not '$corpus'" ;;
+  synthetic | librispeech | voxceleb1) default_systems="softmax proposed2" ;;
+  voxceleb2) default_systems="vox2_center vox2_proposed_h100 vox2_proposed_h50" ;;
+  *) fail "--corpus is synthetic, librispeech, voxceleb1 or voxceleb2, not '$corpus'" ;;
+esac
+systems=${systems:-$default_systems}
+case $backend in
+  "" | cosine | bvector) ;;
+  *) fail "--backend is cosine or bvector, not '$backend'" ;;
 esac
 for system in $systems; do
   [ -f "conf/systems/$system.yaml" ] ||
@@ -98,6 +109,7 @@ if runs_stage 0; then
   begin_stage 0 "$corpus -> data directories in $data"
   from=()
   [ -n "$corpus_dir" ] && from+=(--corpus-dir "$corpus_dir")
+  [ -n "$test_corpus_dir" ] && from+=(--test-corpus-dir "$test_corpus_dir")
   [ -n "$trials" ] && from+=(--trials "$trials")
   [ "$download" = true ] && from+=(--download)
   python -m speaker_bases.kaldi_feats.prepare "$corpus" --data "$data" --nj "$nj" \
@@ -133,12 +145,22 @@ if runs_stage 3; then
   done
 fi
 
+# shellcheck disable=SC2086
 if runs_stage 4; then
-  begin_stage 4 "scores by $backend"
+  begin_stage 4 "scores by ${backend:-each system's back-end}"
+  for run in "${runs[@]}"; do
+    if [ "${backend:-$(sed -n 's/^backend: //p' "$run/config.yaml")}" = bvector ]; then
+      python -m speaker_bases.train.bvector --system "$run" --data "$data/train" \
+        --seed "${run##*seed}" $bvector_opts
+    fi
+  done
   for list in "$data"/test/trials/*; do
-    for run in "$exp/baseline/seed0" "${runs[@]}"; do
+    # The baseline has no training for a b-vector to learn from: always by cosine.
+    python -m speaker_bases.evaluate.score --system "$exp/baseline/seed0" --data "$data/test" \
+      --list "${list##*/}"
+    for run in "${runs[@]}"; do
       python -m speaker_bases.evaluate.score --system "$run" --data "$data/test" \
-        --list "${list##*/}" --backend "$backend"
+        --list "${list##*/}" ${backend:+--backend "$backend"}
     done
   done
 fi
