@@ -50,7 +50,7 @@ fail() { echo "run.sh: error: $*" >&2; exit 1; }
 
 show_help() { # the comments and variables above, the variables spelled as options
   sed -n '2,/^$/p' run.sh |
-    sed -E 's/^# ?//; :dash; s/^([a-z-]+)_([a-z_]*=)/\1-\2/; t dash; s/^[a-z-]+=/  --&/'
+    sed -E 's/^# ?//; :dash; s/^([a-z-]+)_([a-z_]*=)/\1-\2/; t dash; s/^([a-z-]+=)/  --\1/; s/^ +#/  &/'
 }
 
 command="./run.sh${*:+$(printf ' %q' "$@")}"
@@ -147,7 +147,7 @@ fi
 
 # shellcheck disable=SC2086
 if runs_stage 4; then
-  begin_stage 4 "scores by ${backend:-each system's back-end}"
+  begin_stage 4 "scores by ${backend:-the back-end of each system}"
   for run in "${runs[@]}"; do
     if [ "${backend:-$(sed -n 's/^backend: //p' "$run/config.yaml")}" = bvector ]; then
       python -m speaker_bases.train.bvector --system "$run" --data "$data/train" \
