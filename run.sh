@@ -50,7 +50,7 @@ fail() { echo "run.sh: error: $*" >&2; exit 1; }
 
 show_help() { # the comments and variables above, the variables spelled as options
   sed -n '2,/^$/p' run.sh |
-    sed -E 's/^# ?//; :dash; s/^([a-z-]+)_([a-z_]*=)/\1-\2/; t dash; s/^([a-z-]+=)/  --\1/; s/^ +#/  &/'
+    sed -E 's/^# ?//; :dash; s/^([a-z-]+)_([a-z_]*=)/\1-\2/; t dash; s/^[a-z-]+=/  --&/; s/^ +#/  &/'
 }
 
 command="./run.sh${*:+$(printf ' %q' "$@")}"
@@ -149,7 +149,7 @@ fi
 if runs_stage 4; then
   begin_stage 4 "scores by ${backend:-the back-end of each system}"
   for run in "${runs[@]}"; do
-    if [ "${backend:-$(sed -n 's/^backend: //p' "$run/config.yaml")}" = bvector ]; then
+    if [ "${backend:-$(sed -n 's/^backend: //p' "$run/config.yaml" 2>/dev/null)}" = bvector ]; then
       python -m speaker_bases.train.bvector --system "$run" --data "$data/train" \
         --seed "${run##*seed}" $bvector_opts
     fi
