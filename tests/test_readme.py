@@ -1,0 +1,44 @@
+"""What the README shows is true: its Python runs, its files are there, its YAML is known."""
+
+import re
+
+import numpy as np
+import pytest
+
+from speaker_bases import losses
+
+
+@pytest.fixture(scope="module")
+def readme(project_root):
+    return (project_root / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_python_runs_from_top_to_bottom(readme, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", readme, flags=re.DOTALL | re.MULTILINE)
+    assert blocks
+    names = {"np": np}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    text = "\n".join(blocks)
+    for name in losses.__all__:
+        assert f"{name}(" in text, f"the README does not show {name}"
+
+
+def test_the_files_it_names_are_there(readme, project_root):
+    named = re.findall(
+        r"`((?:kaldi_feats|models|losses|train|evaluate|conf|benchmarks|notebooks|examples|tests)"
+        r"/[\w./-]*)`",
+        readme,
+    )
+    assert len(named) > 5
+    for name in named:
+        assert (project_root / name).exists(), name
+
+
+def test_the_options_of_run_sh_it_shows_exist(readme, project_root):
+    recipe = (project_root / "run.sh").read_text(encoding="utf-8")
+    for line in re.findall(r"^.*\./run\.sh .*$", readme, flags=re.MULTILINE):
+        for option in re.findall(r"--([a-z][a-z-]+)", re.sub(r'"[^"]*"', "", line)):
+            name = option.replace("-", "_")
+            assert option == "help" or re.search(rf"^{name}=", recipe, re.MULTILINE), option
