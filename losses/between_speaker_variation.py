@@ -56,11 +56,7 @@ class BetweenSpeakerVariation(keras.regularizers.Regularizer):
         bases = ops.convert_to_tensor(bases)
         if keras.backend.standardize_dtype(bases.dtype) != "float64":
             bases = ops.cast(bases, "float32")
-        norms = inverse_norms(bases, axis=0)
-        sum_of_units = product(bases, ops.transpose(norms))
-        # N, without the columns of zeros: their cosine with themselves is not in the square.
-        with_direction = ops.sum(ops.cast(norms > 0, bases.dtype))
-        loss = ops.sum(ops.square(sum_of_units)) - with_direction
+        loss = _sum_of_cosines(bases)
         if self.reduction == "mean":
             num_speakers = bases.shape[1]
             loss = loss / max(num_speakers * (num_speakers - 1), 1)
@@ -68,3 +64,20 @@ class BetweenSpeakerVariation(keras.regularizers.Regularizer):
 
     def get_config(self):
         return {"weight": self.weight, "scale": self.scale, "reduction": self.reduction}
+
+
+# Differentiated by hand: automatically, without XLA, it would hold several times the bases.
+@ops.custom_gradient
+def _sum_of_cosines(bases):
+    inverse = inverse_norms(bases, axis=0)
+    total = product(bases, ops.transpose(inverse))  # sum_i w_i
+    # N, without the columns of zeros: their cosine with themselves is not in the square.
+    with_direction = ops.sum(ops.cast(inverse > 0, bases.dtype))
+
+    def gradient(*args, upstream=None):
+        """2 (t - (t . w_j) w_j) / ||W_j|| in column j, with t the total."""
+        upstream = args[0] if upstream is None else upstream
+        along = product(ops.transpose(total), bases) * ops.square(inverse)
+        return (total - along * bases) * (2.0 * upstream * inverse)
+
+    return ops.sum(ops.square(total)) - with_direction, gradient
