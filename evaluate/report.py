@@ -51,12 +51,12 @@ def report(exp: Path, data: Path, systems_conf: Path, corpus_conf: Path, command
         InputError: if a configuration, trial list or score file is missing or broken.
     """
     corpus = corpus_conf.stem
-    description = _load_yaml(corpus_conf).get("description")
+    description = load_yaml(corpus_conf).get("description")
     if not description:
         raise InputError(
             f"{corpus_conf}: has no description; say there what its numbers are comparable with"
         )
-    known = {path.stem: _load_yaml(path) for path in sorted(systems_conf.glob("*.yaml"))}
+    known = {path.stem: load_yaml(path) for path in sorted(systems_conf.glob("*.yaml"))}
     if not known:
         raise InputError(f"{systems_conf}: no system files (*.yaml) here")
     found = collect(exp, data / "test", corpus)
@@ -104,7 +104,12 @@ def _date_of_scores(exp: Path) -> str:
     return "no date" if newest is None else datetime.date.fromtimestamp(newest).isoformat()
 
 
-def _load_yaml(path: Path) -> dict:
+def load_yaml(path: Path) -> dict:
+    """Read a configuration file.
+
+    Raises:
+        InputError: if it is missing, or not YAML of keys and values.
+    """
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

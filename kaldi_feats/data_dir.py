@@ -8,7 +8,7 @@ https://kaldi-asr.org/doc/data_prep.html.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .files import InputError, atomic_write
@@ -48,19 +48,20 @@ def read_table(path: str | os.PathLike) -> dict[str, str]:
     return table
 
 
-def _lines(path: str | os.PathLike) -> list[str]:
+def _lines(path: str | os.PathLike) -> Iterator[str]:
+    """Line by line: of a million utterances, the text and its lines are too much at once."""
+    number = 0
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            for line in file:
+                number += 1
+                yield line.removesuffix(b"\n").decode("utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; make it with the stage before") from None
-    if not data:
-        raise InputError(f"{path}: the file is empty; make it again with the stage before")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
+    except UnicodeDecodeError:
         raise InputError(f"{path}:{number}: not UTF-8 text; convert the file") from None
-    return text.removesuffix("\n").split("\n")
+    if number == 0:
+        raise InputError(f"{path}: the file is empty; make it again with the stage before")
 
 
 def format_table(table: Mapping[str, str]) -> str:
