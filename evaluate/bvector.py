@@ -1,6 +1,7 @@
 """b-vector scoring, the back-end of the paper's Table 4."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -8,12 +9,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ..kaldi_feats.files import InputError, digest
-from ..models.bvector import SAME_SPEAKER
+from ..models.bvector import LEAKY_RELU_SLOPE, SAME_SPEAKER
 from ..models.experiment import ExperimentDir
 from .embedder import load_model
 
-BATCH = 4096
-"""Trials that go through the classifier at a time."""
+BLOCK = 4096
+"""Trials, or utterances, that are worked on at a time."""
 
 
 def load_bvector(system: ExperimentDir) -> keras.Model:
@@ -37,6 +38,10 @@ def bvector_scores(
 ) -> np.ndarray:
     """Score every trial: the logit of "same speaker" minus that of "different", both orders' mean.
 
+    The first layer, most of the work, is linear in the sum and the difference of two embeddings:
+    W_1 (a + b) + W_2 (a - b) + W_3 (a * b) = (W_1 + W_2) a + (W_1 - W_2) b + W_3 (a * b). So its
+    first two parts are computed once an utterance, and the third once for both orders.
+
     Args:
         model: the classifier.
         embeddings: (utterances, dim) float32.
@@ -57,22 +62,45 @@ def bvector_scores(
             f"{path}: was trained on embeddings of {dim} numbers, and these have "
             f"{embeddings.shape[1]}; train the back-end again"
         )
-    scores = np.empty(len(enrol))
-    # Each pair once, in one order: then two trials of a pair get the very same score.
+    normalise, (kernel, bias), rest = _weights(model)
+    w_sum, w_difference, w_product = np.split(kernel, 3)
+    as_first, as_second = (np.empty((len(embeddings), len(bias)), np.float32) for _ in range(2))
+    for rows in _blocks(len(embeddings)):
+        vectors = normalise(embeddings[rows])
+        np.matmul(vectors, w_sum + w_difference, out=as_first[rows])
+        np.matmul(vectors, w_sum - w_difference, out=as_second[rows])
+    # Every pair in one order: rounding then is the same for (a, b) and (b, a).
     low, high = np.minimum(enrol, test), np.maximum(enrol, test)
+    scores = np.empty(len(enrol))
     with tqdm(total=len(enrol), desc="b-vector", unit="trial", disable=None) as progress:
-        for start in range(0, len(enrol), BATCH):
-            rows = slice(start, start + BATCH)
-            count = len(low[rows])
-            # The last batch is filled up: another length would be compiled anew.
-            first = embeddings[np.resize(low[rows], BATCH)]
-            second = embeddings[np.resize(high[rows], BATCH)]
-            logits = sum(
-                np.asarray(model.predict_on_batch(pair), np.float64)[:count]
-                for pair in ([first, second], [second, first])
-            )
-            scores[rows] = (logits[:, SAME_SPEAKER] - logits[:, 1 - SAME_SPEAKER]) / 2
-            progress.update(count)
+        for rows in _blocks(len(enrol)):
+            a, b = low[rows], high[rows]
+            product = normalise(embeddings[a]) * normalise(embeddings[b]) @ w_product + bias
+            odds = _log_odds(as_first[a] + as_second[b] + product, rest)
+            odds += _log_odds(as_first[b] + as_second[a] + product, rest)
+            scores[rows] = odds / 2
+            progress.update(len(a))
     if not np.isfinite(scores).all():
         raise InputError(f"{path}: gives scores that are not finite; train the back-end again")
     return scores
+
+
+def _weights(model: keras.Model):
+    """The normalisation, kernel and bias of the first layer, and those of the layers after it."""
+    norm = model.get_layer("norm")
+    mean = np.asarray(norm.mean, np.float32)
+    scale = 1 / np.sqrt(np.asarray(norm.variance, np.float32))
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    first, *rest = [[np.asarray(weight) for weight in layer.get_weights()] for layer in layers]
+    return lambda vectors: (vectors - mean) * scale, first, rest
+
+
+def _log_odds(x: np.ndarray, layers: list) -> np.ndarray:
+    """From the first layer's outputs (trials, units) to (trials,) float64."""
+    for kernel, bias in layers:
+        x = np.where(x > 0, x, LEAKY_RELU_SLOPE * x) @ kernel + bias
+    return np.subtract(x[:, SAME_SPEAKER], x[:, 1 - SAME_SPEAKER], dtype=np.float64)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
