@@ -1,5 +1,6 @@
 """What the README shows is true: its Python runs, its files are there, its YAML is known."""
 
+import csv
 import re
 
 import numpy as np
@@ -42,3 +43,16 @@ def test_the_options_of_run_sh_it_shows_exist(readme, project_root):
         for option in re.findall(r"--([a-z][a-z-]+)", re.sub(r'"[^"]*"', "", line)):
             name = option.replace("-", "_")
             assert option == "help" or re.search(rf"^{name}=", recipe, re.MULTILINE), option
+
+
+def test_its_error_rates_are_those_of_the_committed_results(readme, project_root):
+    for path in sorted((project_root / "docs").glob("*/results*.csv")):
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                eer, low, high, dcf_1, dcf_5 = (
+                    float(row[name])
+                    for name in ("eer_percent", "eer_low", "eer_high")
+                    + ("min_dcf_0.01", "min_dcf_0.05")
+                )
+                line = f"| {row['system']} | {row['loss']} | {eer:.2f} | {low:.2f} to {high:.2f} "
+                assert f"{line}| {dcf_1:.3f} | {dcf_5:.3f} |" in readme, path
