@@ -1,11 +1,15 @@
 """Where the tests find the data that is not part of the repository."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# A shell's background job ignores Ctrl-C, and what it starts inherits that; some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
