@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from .batch_normalization import FusedBatchNormalization
+
 LEAKY_RELU_SLOPE = 0.3
 
 
@@ -73,9 +75,7 @@ class ConvBatchNorm(layers.Layer):
             dtype=self.dtype_policy,
             name="conv",
         )
-        self.norm = layers.BatchNormalization(
-            momentum=momentum, dtype=self.dtype_policy, name="norm"
-        )
+        self.norm = FusedBatchNormalization(momentum=momentum, dtype=self.dtype_policy, name="norm")
 
     def build(self, input_shape):
         self.conv.build(input_shape)

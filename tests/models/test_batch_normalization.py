@@ -1,0 +1,76 @@
+"""The fused batch normalization is Keras's own, in values, gradients and moving statistics."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from speaker_bases.models.batch_normalization import FusedBatchNormalization
+
+SHAPE = (4, 6, 5, 3)
+
+
+def trained_once(kind, x, weights, dtype="float32", jit_compile=False):
+    """Output, gradients and moving statistics of one SGD step on `sum(weights * norm(x))`."""
+    norm = kind(momentum=0.9, dtype=dtype)
+    inputs = keras.Input(x.shape[1:])
+    shift = layers.Dense(3, kernel_initializer="identity", use_bias=False, dtype="float32")
+    model = keras.Model(inputs, norm(shift(inputs)))
+    model.compile(
+        keras.optimizers.SGD(1.0),
+        loss=lambda y, y_pred: ops.sum(y * ops.cast(y_pred, "float32")),
+        jit_compile=jit_compile,
+    )
+    norm.gamma.assign([0.5, 1.0, 2.0])
+    norm.beta.assign([0.1, 0.0, -0.3])
+    output = ops.convert_to_numpy(ops.cast(model(x, training=True), "float32"))
+    model.train_on_batch(x, weights)
+    return {
+        "output": output,
+        "kernel": ops.convert_to_numpy(shift.kernel),
+        "gamma": ops.convert_to_numpy(norm.gamma),
+        "beta": ops.convert_to_numpy(norm.beta),
+        "moving_mean": ops.convert_to_numpy(norm.moving_mean),
+        "moving_variance": ops.convert_to_numpy(norm.moving_variance),
+    }
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 0.05)])
+def test_training_is_kerass_own(dtype, tolerance, jit_compile):
+    rng = np.random.default_rng(0)
+    x = rng.normal(2.0, 3.0, SHAPE).astype("float32")
+    weights = rng.normal(size=SHAPE).astype("float32")
+    ours = trained_once(FusedBatchNormalization, x, weights, dtype, jit_compile)
+    theirs = trained_once(layers.BatchNormalization, x, weights)
+    for name, value in theirs.items():
+        scale = np.abs(value).max()
+        np.testing.assert_allclose(ours[name], value, rtol=0, atol=tolerance * scale, err_msg=name)
+
+
+def test_moving_statistics_are_those_of_the_formula():
+    x = np.random.default_rng(1).normal(2.0, 3.0, SHAPE).astype("float32")
+    norm = FusedBatchNormalization(momentum=0.9)
+    norm(x, training=True)
+    np.testing.assert_allclose(norm.moving_mean, 0.1 * x.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance, 0.9 + 0.1 * x.var((0, 1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("training", [False, None])
+def test_inference_leaves_the_moving_statistics(training):
+    norm = FusedBatchNormalization()
+    norm.build((None, None, None, 3))
+    norm.moving_mean.assign([1.0, 2.0, 3.0])
+    x = np.ones(SHAPE, "float32")
+    expected = (np.ones(3) - [1.0, 2.0, 3.0]) / np.sqrt(1.0 + norm.epsilon)
+    np.testing.assert_allclose(norm(x, training=training)[0, 0, 0], expected, rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_mean, [1.0, 2.0, 3.0])
+
+
+def test_a_frozen_layer_is_at_inference():
+    norm = FusedBatchNormalization()
+    x = np.random.default_rng(2).normal(size=SHAPE).astype("float32")
+    norm.build(x.shape)
+    norm.trainable = False
+    np.testing.assert_allclose(norm(x, training=True), norm(x, training=False))
+    np.testing.assert_allclose(norm.moving_mean, np.zeros(3))
