@@ -31,14 +31,15 @@ def main(argv: list[str] | None = None) -> int:
     """Make the baseline's embeddings of the test set; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m speaker_bases.evaluate.baseline",
-        description="Write EXP/baseline/seed0 as a system whose embeddings of DATA/test are each "
+        description="Write EXP/baseline/seed0 as a system whose embeddings of DATA/SET are each "
         "utterance's mean and standard deviation of the features, centred. It is scored and "
         "reported like any other.",
     )
     parser.add_argument("--exp", type=Path, required=True, help="folder of the systems")
     parser.add_argument("--data", type=Path, required=True, help="folder with test/ in it")
+    parser.add_argument("--set", default="test", help="another of DATA's folders than test")
     args = parser.parse_args(argv)
-    return run_tool(lambda: make_baseline(args.exp, args.data / "test"))
+    return run_tool(lambda: make_baseline(args.exp, args.data / args.set))
 
 
 def make_baseline(exp: Path, data_dir: Path) -> Path:

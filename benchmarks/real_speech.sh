@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# All systems, several seeds, and the ablation behind the defaults, on real speech in LibriSpeech's
+# layout: the runs of benchmarks/real_speech/runs.txt, one after the other, each scored on whole
+# test utterances and on their first 2 s. Every finished run adds its lines to the CSV; a run that
+# the CSV has is not made again, one that was interrupted goes on where it stopped.
+#
+# Usage: benchmarks/real_speech.sh --corpus-dir DIR --trials FILE [options]
+#
+# Options (--name value) and their defaults:
+corpus_dir=                 # a folder in LibriSpeech's layout
+trials=                     # trial list in VoxCeleb's format
+runs=benchmarks/real_speech/runs.txt
+csv=docs/real-speech/results.csv
+data=data_real_speech       # data directories
+exp=exp_real_speech         # trained systems
+train_opts="--set dtype_policy=mixed_bfloat16"
+                            # more options of each training. bfloat16 is faster where the
+                            # processor has its instructions (avx512_bf16, amx) or on a GPU; on
+                            # others give --train-opts ""
+use_active_env=false        # true: the Python environment that is active, instead of .venv
+# Environment: as for run.sh.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+this=benchmarks/real_speech.sh
+options=" corpus_dir trials runs csv data exp train_opts use_active_env "
+
+fail() { echo "$this: error: $*" >&2; exit 1; }
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) sed -n '2,/^$/p' "$this" | sed -E 's/^# ?//; s/^([a-z]+)_([a-z_]*=)/\1-\2/; s/^[a-z-]+=/  --&/'; exit 0 ;;
+    --*) [ $# -ge 2 ] || fail "$1 takes a value; see $this --help" ;;
+    *) fail "unexpected argument $1; see $this --help" ;;
+  esac
+  name=${1#--}
+  name=${name//-/_}
+  [[ $options == *" $name "* ]] || fail "unknown option $1; see $this --help"
+  printf -v "$name" %s "$2"
+  shift 2
+done
+[ -d "$corpus_dir" ] || fail "--corpus-dir is '$corpus_dir', which is no folder"
+[ -f "$trials" ] || fail "--trials is '$trials', which is no file"
+[ -f "$runs" ] || fail "--runs is '$runs', which is no file"
+
+./run.sh --stop-stage 1 --corpus librispeech --corpus-dir "$corpus_dir" --trials "$trials" \
+  --data "$data" --use-active-env "$use_active_env"
+# shellcheck source=path.sh
+. ./path.sh
+export USE_ACTIVE_ENV=$use_active_env
+activate_environment "" || exit 1
+short=$data/test_2s
+if [ ! -f "$short/feats.scp" ]; then
+  python benchmarks/real_speech/first_seconds.py "$data/test" "$short" --seconds 2
+fi
+kaldi_feats/make_fbank.sh --nj 1 "$short"
+
+score() { # SYSTEM: its embeddings and scores of both test sets
+  local set list
+  for set in "$data/test" "$short"; do
+    python -m speaker_bases.evaluate.embed --system "$1" --data "$set"
+    for list in "$set"/trials/*; do
+      python -m speaker_bases.evaluate.score --system "$1" --data "$set" --list "${list##*/}"
+    done
+  done
+}
+
+recorded() { grep -qs "^$1,$2,$3,$(basename "$short"/trials/*)," "$csv"; } # NAME SEED EPOCHS
+
+record() { # SYSTEM SETTINGS COMMAND
+  python benchmarks/real_speech/record.py --csv "$csv" --system "$1" --data "$data/test" "$short" \
+    --settings "$2" --command "$3"
+}
+
+mkdir -p "$(dirname "$csv")"
+if ! recorded baseline 0 0; then
+  for set in test test_2s; do
+    python -m speaker_bases.evaluate.baseline --exp "$exp" --data "$data" --set "$set"
+  done
+  score "$exp/baseline/seed0"
+  record "$exp/baseline/seed0" "" "python -m speaker_bases.evaluate.baseline"
+fi
+
+while read -r name system epochs seeds settings; do
+  case $name in "" | \#*) continue ;; esac
+  for seed in ${seeds//,/ }; do
+    recorded "$name" "$seed" "$epochs" && continue
+    echo "$(date +%H:%M:%S) $name, seed $seed, $epochs epochs"
+    out=$exp/$name/seed$seed
+    # shellcheck disable=SC2206 # several options in one word
+    command=(python -m speaker_bases.train --system "conf/systems/$system.yaml"
+      --corpus conf/corpora/librispeech.yaml --data "$data/train" --out "$out"
+      --seed "$seed" --epochs "$epochs" $train_opts)
+    for setting in $settings; do
+      command+=(--set "$setting")
+    done
+    "${command[@]}" </dev/null
+    score "$out" </dev/null
+    record "$out" "$settings" "${command[*]}" </dev/null
+  done
+done <"$runs"
+echo "$(date +%H:%M:%S) every run of $runs is in $csv"

@@ -1,0 +1,170 @@
+"""The results of real_speech.sh: one CSV line a run and trial list, added when it is scored."""
+
+import argparse
+import csv
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from speaker_bases.evaluate.interval import eer_interval
+from speaker_bases.evaluate.metrics import eer, min_dcf
+from speaker_bases.evaluate.score_file import read_scores
+from speaker_bases.evaluate.trial_list import load_trial_list
+from speaker_bases.kaldi_feats.files import InputError, atomic_write, run_tool
+from speaker_bases.models import ExperimentDir
+
+KEY = ["name", "seed", "epochs", "trial_list"]
+COLUMNS = [
+    *KEY,
+    "loss",
+    "settings",
+    "steps",
+    "trials",
+    "targets",
+    "eer_percent",
+    "eer_low",
+    "eer_high",
+    "min_dcf_0.01",
+    "first_loss",
+    "last_loss",
+    "train_seconds",
+    "dtype",
+    "keras_backend",
+    "device",
+    "commit",
+    "date",
+    "command",
+]
+"""Rates in percent, the ends of the EER's 95 % interval too; losses are means over an epoch."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Add the lines of one run to the results; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--csv", type=Path, required=True, help="the results")
+    parser.add_argument("--system", type=Path, required=True, help="EXP/NAME/seed<k>, scored")
+    parser.add_argument("--data", type=Path, required=True, nargs="+", help="the test sets")
+    parser.add_argument("--settings", default="", help="what differs from the system's YAML")
+    parser.add_argument("--command", default="", help="what trained it")
+    args = parser.parse_args(argv)
+    return run_tool(lambda: record(args.csv, args.system, args.data, args.settings, args.command))
+
+
+def record(path: Path, system: Path, data_dirs: list[Path], settings: str, command: str) -> None:
+    """Add one line for every trial list, in place of one with the same `KEY`.
+
+    Args:
+        path: the CSV, made if it is not there.
+        system: a system's folder with its scores by cosine; the baseline has no training.
+        data_dirs: the test sets whose lists were scored.
+        settings: what differs from the system's YAML, for its column.
+        command: what trained the system, for the last column.
+
+    Raises:
+        InputError: scores are missing or are not those of the list.
+    """
+    experiment = ExperimentDir(system)
+    rows = read_rows(path)
+    about = {"name": system.parent.name, "settings": settings, "command": command}
+    about |= _training(experiment)
+    about |= {"device": device(), "commit": _commit()}
+    about["date"] = datetime.now(UTC).date().isoformat()
+    for data_dir in data_dirs:
+        for trials_path in sorted((data_dir / "trials").glob("[!.]*")):
+            row = about | _rates(experiment, data_dir, trials_path.name)
+            new = {column: str(row[column]) for column in COLUMNS}
+            key = [new[column] for column in KEY]
+            rows = [old for old in rows if [old[column] for column in KEY] != key] + [new]
+    with atomic_write(path) as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The lines of the results so far; none if there is no file.
+
+    Raises:
+        InputError: if the file has other columns.
+    """
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != COLUMNS:
+            raise InputError(f"{path}:1: expected the columns {','.join(COLUMNS)}")
+        return list(reader)
+
+
+def device() -> str:
+    """The accelerator that Keras computes on, or else the processor and its number of cores."""
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        import jax
+
+        if jax.default_backend() != "cpu":
+            return jax.devices()[0].device_kind
+    return f"{len(os.sched_getaffinity(0))} cores, {_processor()}"
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            lines = dict(line.strip().split("\t: ", 1) for line in file if "\t: " in line)
+        return lines["model name"].split(" Processor")[0]
+    except (OSError, KeyError):
+        return platform.machine()
+
+
+def _training(experiment: ExperimentDir) -> dict:
+    """Seed, loss and what log.csv says of the training; zeros and blanks for the baseline."""
+    config = yaml.safe_load(experiment.config.read_text(encoding="utf-8"))
+    about = {"seed": config["seed"], "loss": config["loss"]}
+    if not experiment.log.exists():
+        numbers = dict.fromkeys(["epochs", "steps", "train_seconds"], 0)
+        words = dict.fromkeys(["first_loss", "last_loss", "dtype", "keras_backend"], "")
+        return about | numbers | words
+    with open(experiment.log, newline="", encoding="utf-8") as file:
+        epochs = list(csv.DictReader(file))
+    return about | {
+        "epochs": epochs[-1]["epoch"],
+        "steps": epochs[-1]["step"],
+        "train_seconds": epochs[-1]["seconds"],
+        "first_loss": epochs[0]["loss"],
+        "last_loss": epochs[-1]["loss"],
+        "dtype": config["dtype_policy"],
+        "keras_backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+    }
+
+
+def _rates(experiment: ExperimentDir, data_dir: Path, trial_list: str) -> dict:
+    trials = load_trial_list(data_dir, trial_list)
+    path = experiment.scores(trial_list, "cosine")
+    if not path.is_file():
+        raise InputError(f"{path}: no such scores")
+    scores = read_scores(path, trials.trials, trials.path)
+    speakers = trials.enrol_speakers, trials.test_speakers
+    low, high = eer_interval(scores, trials.is_target, *speakers)
+    return {
+        "trial_list": trial_list,
+        "trials": len(trials),
+        "targets": int(trials.is_target.sum()),
+        "eer_percent": f"{100 * eer(scores, trials.is_target):.2f}",
+        "eer_low": f"{100 * low:.2f}",
+        "eer_high": f"{100 * high:.2f}",
+        "min_dcf_0.01": f"{min_dcf(scores, trials.is_target, p_target=0.01):.3f}",
+    }
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
