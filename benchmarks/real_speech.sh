@@ -55,10 +55,16 @@ if [ ! -f "$short/feats.scp" ]; then
 fi
 kaldi_feats/make_fbank.sh --nj 1 "$short"
 
-score() { # SYSTEM: its embeddings and scores of both test sets
-  local set list
+embed() { # SYSTEM: embeddings of both test sets
+  local set
   for set in "$data/test" "$short"; do
     python -m speaker_bases.evaluate.embed --system "$1" --data "$set"
+  done
+}
+
+score() { # SYSTEM: scores of both test sets
+  local set list
+  for set in "$data/test" "$short"; do
     for list in "$set"/trials/*; do
       python -m speaker_bases.evaluate.score --system "$1" --data "$set" --list "${list##*/}"
     done
@@ -95,6 +101,7 @@ while read -r name system epochs seeds settings; do
       command+=(--set "$setting")
     done
     "${command[@]}" </dev/null
+    embed "$out" </dev/null
     score "$out" </dev/null
     record "$out" "$settings" "${command[*]}" </dev/null
   done
