@@ -1,6 +1,7 @@
 """RESULTS.md of the repository, in Kaldi's habit: what was run, with which command, and when."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def write_results(reports: list[Path], conf: Path, out: Path, command: str) -> N
     Args:
         reports: experiment folders, one of each corpus.
         conf: the folder of ``systems/*.yaml`` and ``corpora/*.yaml``.
-        out: the file to write.
+        out: the file to write. What stands in it between lines ``<!-- begin NAME: ... -->`` and
+            ``<!-- end NAME -->`` (tables that another command makes) is kept, under its heading.
         command: what made it.
 
     Raises:
@@ -65,11 +67,21 @@ def write_results(reports: list[Path], conf: Path, out: Path, command: str) -> N
             description = load_yaml(conf / "corpora" / f"{corpus}.yaml")["description"]
             blocks = document(Collected(), corpus, description.strip(), systems, "Not run here.")
             parts[corpus] = _demoted(to_markdown(_without_title(blocks), out.parent))
+    kept = _marked_sections(out)
     order = [*TABLE_OF_CORPUS, *sorted(parts.keys() - TABLE_OF_CORPUS.keys())]
     with atomic_write(out) as file:
         file.write(_HEAD.format(command=command))
         for corpus in order:
             file.write(f"\n## {corpus}\n\n{parts[corpus].strip()}\n")
+        file.writelines(f"\n{section.strip()}\n" for section in kept)
+
+
+def _marked_sections(path: Path) -> list[str]:
+    """The `## ` sections of a file that hold a table between two marking lines."""
+    if not path.exists():
+        return []
+    sections = re.split(r"^(?=## )", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [section for section in sections[1:] if "<!-- begin " in section]
 
 
 def _without_title(blocks: list[Block]) -> list[Block]:

@@ -48,7 +48,9 @@ def test_the_options_of_run_sh_it_shows_exist(readme, project_root):
 
 
 def test_its_error_rates_are_those_of_the_committed_results(readme, project_root):
-    for path in sorted((project_root / "docs").glob("*/results*.csv")):
+    for path in sorted((project_root / "docs").glob("*/results.csv")):
+        if path.parent.name == "real-speech":  # tests/test_real_speech.py
+            continue
         with open(path, newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 eer, low, high, dcf_1, dcf_5 = (float(row[name]) for name in SHOWN)

@@ -82,3 +82,13 @@ def test_a_report_on_a_paper_corpus_takes_the_place_of_not_run(write):
 def test_what_is_no_report_is_refused(write, texts, reason, capsys):
     assert write(*texts) == (1, None)
     assert reason in capsys.readouterr().err
+
+
+def test_sections_with_marked_tables_are_kept(write, tmp_path):
+    section = "## Seeds\n\n<!-- begin seeds: made by x -->\n| 1 |\n<!-- end seeds -->\n"
+    (tmp_path / "RESULTS.md").write_text(f"# Results\n\n## librispeech\n\nold\n\n{section}")
+    for _ in range(2):
+        code, text = write(REPORT)
+        assert code == 0
+        assert text.endswith(f"\n\n{section}") and text.count("## Seeds") == 1
+        assert "9.99" in text and "old" not in text
