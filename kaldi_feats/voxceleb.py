@@ -74,6 +74,8 @@ def find_voxceleb1(
             )
         (test if speaker.speaker in for_test else train).add_speaker(speaker)
     _refuse_empty(corpus_dir, "test", test, "unpack vox1_test_wav.zip as well")
+    if not train.wav_scp:
+        _refuse_lists_of_everybody(trials, set(test.utt2spk.values()))
     _refuse_empty(corpus_dir, "training", train, "unpack vox1_dev_wav as well")
     return _corpus("voxceleb1", train, test, trials, str(corpus_dir))
 
@@ -109,6 +111,19 @@ def find_voxceleb2(
                 )
             data_set.add_speaker(speaker)
     return _corpus("voxceleb2", train, test, trials, str(test_corpus_dir))
+
+
+def _refuse_lists_of_everybody(trials: dict[ListFile, Trials], speakers: set[str]) -> None:
+    """Speakers of a trial list are kept out of the training set: a list may leave nobody for it."""
+    for one, its_trials in trials.items():
+        listed = {name[:7] for side in (its_trials.enrol, its_trials.test) for name in side}
+        if taken := (listed & speakers) - TEST_SPEAKERS:
+            raise InputError(
+                f"{one.path}: its {len(listed):,} speakers are for test, {len(taken):,} of them "
+                "beside the 40 of the original list, and leave nobody to train on: error rates on "
+                "speakers seen in training say nothing about new ones; give a list about fewer "
+                "speakers, or take the corpus voxceleb2"
+            )
 
 
 def _without_whole_lists(found: list[ListFile], places: list) -> list[ListFile]:

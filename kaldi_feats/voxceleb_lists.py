@@ -37,16 +37,26 @@ class OfficialList:
 OFFICIAL = {
     "veri_test.txt": OfficialList("vox1-o", 37_720, "29fc7cc1c5d59f0816dc15d6e8be60f7"),
     "veri_test2.txt": OfficialList("vox1-o-cleaned", 37_611, "b73110731c9223c1461fe49cb48dddfc"),
-    "list_test_all.txt": OfficialList("vox1-e", 581_480, whole=True),
-    "list_test_all2.txt": OfficialList("vox1-e-cleaned", 579_818, whole=True),
-    "list_test_hard.txt": OfficialList("vox1-h", 552_536, whole=True),
-    "list_test_hard2.txt": OfficialList("vox1-h-cleaned", 550_894, whole=True),
+    "list_test_all.txt": OfficialList(
+        "vox1-e", 581_480, "b9ecf7aa49d4b656aa927a8092844e4a", whole=True
+    ),
+    "list_test_all2.txt": OfficialList(
+        "vox1-e-cleaned", 579_818, "a53e059deb562ffcfc092bf5d90d9f3a", whole=True
+    ),
+    "list_test_hard.txt": OfficialList(
+        "vox1-h", 552_536, "21c341b6b2168eea2634df0fb4b8fff1", whole=True
+    ),
+    "list_test_hard2.txt": OfficialList(
+        "vox1-h-cleaned", 550_894, "857790e09d579a68eb2e339a090343c8", whole=True
+    ),
 }
 """File name as published -> the list. Nagrani, Chung, Zisserman 2017; Chung, Nagrani, Zisserman
-2018; https://www.robots.ox.ac.uk/~vgg/data/voxceleb/."""
+2018; https://www.robots.ox.ac.uk/~vgg/data/voxceleb/. The md5 of the lists about all of VoxCeleb1
+are those that PaddleSpeech's VoxCeleb recipe checks its downloads by."""
 
 OFFICIAL_NAMES = frozenset(official.name for official in OFFICIAL.values())
 
+_WHOLE_LINE = re.compile(rb"[01] id\d{5}/[\w-]+/\d+\.wav id\d{5}/[\w-]+/\d+\.wav\s*")
 _PATH = re.compile(r"(id\d{5})/([\w-]+)/(\d+)\.(?:wav|flac|m4a)", re.ASCII)
 
 
@@ -64,8 +74,8 @@ def find_lists(places: list[str | os.PathLike]) -> list[ListFile]:
 
     Args:
         places: of a folder, the files named as the official ones are taken; a file given by
-            itself is taken whatever its name, as a list of its own named by its stem if that
-            is not official.
+            itself is taken whatever its name: as the official list that it equals, or as a list
+            of its own, named by its stem.
 
     Raises:
         InputError: a place is not there, a folder has no official list, or two lists would have
@@ -96,7 +106,7 @@ def find_lists(places: list[str | os.PathLike]) -> list[ListFile]:
 
 
 def _list_file(path: Path) -> ListFile:
-    official = OFFICIAL.get(path.name)
+    official = OFFICIAL.get(path.name) or _official_by_md5(path)
     if official is None and path.stem in OFFICIAL_NAMES:
         (published,) = (name for name, one in OFFICIAL.items() if one.name == path.stem)
         raise InputError(
@@ -104,6 +114,12 @@ def _list_file(path: Path) -> ListFile:
             f"call it {published} if it is that, or anything else"
         )
     return ListFile(path, official.name if official else path.stem, official)
+
+
+def _official_by_md5(path: Path) -> OfficialList | None:
+    """The official list that a file of another name is, byte by byte."""
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    return next((official for official in OFFICIAL.values() if official.md5 == md5), None)
 
 
 def read_list(found: ListFile) -> Trials:
@@ -125,11 +141,29 @@ def read_list(found: ListFile) -> Trials:
             name = utterances[path] = utterance_id(*match.groups())
         return name
 
-    trials = from_voxceleb_list(found.path, to_utterance)
+    try:
+        trials = from_voxceleb_list(found.path, to_utterance)
+    except InputError as error:
+        if found.official is None or not found.path.is_file():
+            raise
+        raise InputError(f"{error}; {_counts(found.path, found.official)}") from None
     if found.official:
-        _refuse_other_contents(found.path, found.official, len(trials))
+        refuse_other_size(found.path, found.name, len(trials))
+        _refuse_other_contents(found.path, found.official)
     _refuse_wrong_labels(found.path, trials)
     return trials
+
+
+def _counts(path: Path, official: OfficialList) -> str:
+    """How a file that cannot be read as a trial list compares with the published one."""
+    lines = path.read_bytes().splitlines()
+    reason = "it is another file"
+    if lines and _WHOLE_LINE.fullmatch(lines[0]):
+        reason = "it is cut off" if len(lines) < official.trials else "it was changed"
+    return (
+        f"the file has {len(lines):,} lines, and {official.name} {official.trials:,} trials: "
+        f"{reason}; fetch the official file again"
+    )
 
 
 def _not_a_path(path: str) -> str:
@@ -138,16 +172,30 @@ def _not_a_path(path: str) -> str:
     return f"{path!r} is not of the form <speaker>/<video>/<segment>.wav; is it a list of VoxCeleb?"
 
 
-def _refuse_other_contents(path: Path, official: OfficialList, trials: int) -> None:
-    if trials != official.trials:
-        reason = "it is cut off" if trials < official.trials else "it is another list"
-        raise InputError(
-            f"{path}: {trials:,} trials, and {official.name} has {official.trials:,}: {reason}; "
-            "fetch the official file again, or give your own list another name"
-        )
+def refuse_other_size(path: Path, name: str, trials: int) -> None:
+    """Refuse a list under an official list's name that has not its number of trials.
+
+    Args:
+        path: the list's file, for the message.
+        name: what the list is called here; one that is not official may have any size.
+        trials: how many it has.
+
+    Raises:
+        InputError: with both numbers.
+    """
+    for official in OFFICIAL.values():
+        if official.name == name and official.trials != trials:
+            reason = "it is cut off" if trials < official.trials else "it is another list"
+            raise InputError(
+                f"{path}: {trials:,} trials, and {name} has {official.trials:,}: {reason}; "
+                "fetch the official file again, or give your own list another name"
+            )
+
+
+def _refuse_other_contents(path: Path, official: OfficialList) -> None:
     if official.md5 and hashlib.md5(path.read_bytes()).hexdigest() != official.md5:
         raise InputError(
-            f"{path}: has the {trials:,} trials of {official.name}, but its md5 is not "
+            f"{path}: has the {official.trials:,} trials of {official.name}, but its md5 is not "
             f"{official.md5}: it was changed, or is another list; fetch the official file again"
         )
 

@@ -27,7 +27,8 @@ FIRST_RELEASE_REMEDY = (
     "that is VoxCeleb1's first release, with names where there are ids now, and other segments; "
     "get the present release (its vox1_meta.csv says whose id is whose)"
 )
-DEEPEST = 4
+# Speakers lie up to three folders down; a first release's recordings two more.
+DEEPEST = 5
 # Threads overlap the waiting for a cold disk or a file server; a warm one keeps one of them busy.
 THREADS = 8
 

@@ -11,6 +11,7 @@ import yaml
 
 from speaker_bases.evaluate.report import main
 from speaker_bases.evaluate.score import main as score
+from speaker_bases.kaldi_feats.voxceleb_lists import OFFICIAL, OfficialList
 
 COLUMNS = (
     "system,loss,corpus,trial_list,trials,targets,nontargets,backend,seed,eer_percent,eer_low,"
@@ -58,6 +59,13 @@ def run(corpus, conf, tmp_path):
     run.exp, run.corpus, run.conf = tmp_path / "exp", corpus, conf
     run.exp.mkdir()
     return run
+
+
+@pytest.fixture
+def small_official_lists(monkeypatch):
+    """The official lists, all of which have 66 trials for this test."""
+    for file_name, official in list(OFFICIAL.items()):
+        monkeypatch.setitem(OFFICIAL, file_name, OfficialList(official.name, 66))
 
 
 def rows(corpus, low_targets, pairs=None):
@@ -132,7 +140,7 @@ def test_no_number_of_the_paper_beside_another_corpus(run, make_system):
 
 
 @pytest.mark.parametrize("trial_list", ["vox1-o", "vox1-o-cleaned"])
-def test_the_papers_table_beside_voxceleb1(run, make_system, trial_list):
+def test_the_papers_table_beside_voxceleb1(run, make_system, trial_list, small_official_lists):
     run.corpus.write_trials(trial_list, run.corpus.all_pairs())
     scores = rows(run.corpus, 3)
     make_system("softmax", corpus="voxceleb1").write_scores(trial_list, scores)
@@ -155,7 +163,7 @@ def test_the_papers_table_beside_voxceleb1(run, make_system, trial_list):
     assert "Synthetic" not in text
 
 
-def test_table_4_is_scored_by_bvector(run, make_system):
+def test_table_4_is_scored_by_bvector(run, make_system, small_official_lists):
     run.corpus.write_trials("vox1-e", run.corpus.all_pairs())
     system = make_system("vox2_center", corpus="voxceleb2", **SYSTEMS["vox2_center"])
     system.write_scores("vox1-e", rows(run.corpus, 3), backend="bvector")
@@ -167,6 +175,14 @@ def test_table_4_is_scored_by_bvector(run, make_system):
     assert "| centre | L_S + L_C | vox1-e | 3.01 | 25.00 |" in text
     assert "| centre | L_S + L_C | vox1-o | 2.99 | not run |" in text
     assert "8.8" not in text
+
+
+def test_no_number_of_the_paper_beside_a_part_of_its_list(run, make_system, capsys):
+    path = run.corpus.write_trials("vox1-o", run.corpus.all_pairs())
+    make_system("softmax", corpus="voxceleb1").write_scores("vox1-o", rows(run.corpus, 3))
+    assert f"{path}: 66 trials, and vox1-o has 37,720: it is cut off" in fails(
+        run, capsys, "voxceleb1"
+    )
 
 
 def test_lists_do_not_mix(run, make_system):

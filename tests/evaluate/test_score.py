@@ -87,6 +87,12 @@ def test_no_such_list_names_those_there_are(scored, capsys):
     assert "there is synthetic" in fails(scored, capsys, trial_list="vox1-o")
 
 
+def test_a_part_of_an_official_list_is_not_scored_under_its_name(scored, capsys):
+    path = scored.corpus.write_trials("vox1-h", scored.corpus.all_pairs())
+    error = fails(scored, capsys, trial_list="vox1-h")
+    assert f"{path}: 66 trials, and vox1-h has 552,536: it is cut off" in error
+
+
 def test_missing_embeddings(scored, capsys):
     scored.system.embeddings("test").unlink()
     assert "stage 3" in fails(scored, capsys)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -122,6 +123,15 @@ def test_the_listed_speakers_are_not_trained_on_whoever_they_are(vox1, tmp_path)
     assert speakers(corpus.test) == {"id10001", "id10270", "id10309"}
 
 
+def test_a_list_of_everybody_leaves_nobody_to_train_on(vox1, own_list):
+    with own_list.open("a") as file:
+        file.write("0 id10001/x6uYqmx31kE/00001.wav id11251/x6uYqmx31kE/00012.wav\n")
+    with pytest.raises(
+        InputError, match=r"mine\.txt: its 4 speakers are for test, 2 of .*seen in training"
+    ):
+        find_voxceleb1(vox1, [own_list])
+
+
 def test_voxceleb2_trains_on_dev_and_test_and_tests_on_all_of_voxceleb1(vox1, vox2, own_list):
     corpus = find_voxceleb2(vox2, vox1, [own_list])
     assert speakers(corpus.train) == {"id00012", "id00017", "id09272"}
@@ -165,8 +175,9 @@ def test_missing_ffmpeg_and_an_incomplete_corpus_are_warned_of(
 @pytest.mark.parametrize(
     "name", ["Eartha_Kitt/x6uYqmx31kE/0000001.wav", "Zo_/x6uYqmx31kE_0000001.wav"]
 )
-def test_the_first_release_is_refused(name, vox1, own_list, make_audio, tmp_path):
-    made = make_audio(tmp_path / "old" / "voxceleb1_wav" / name)
+@pytest.mark.parametrize("place", ["", "voxceleb1_wav", "vox1/dev/wav"])
+def test_the_first_release_is_refused(place, name, vox1, own_list, make_audio, tmp_path):
+    made = make_audio(tmp_path / "old" / place / name)
     with pytest.raises(InputError, match=f"{made}.*first release.*vox1_meta.csv"):
         find_voxceleb1(tmp_path / "old", [own_list])
     make_audio(vox1 / "vox1_dev_wav" / "wav" / name)
@@ -236,6 +247,12 @@ def test_the_official_lists_are_recognised(voxceleb_trials):
     assert all(len(name) == 25 for name in utterances)
 
 
+def test_an_official_list_is_recognised_under_any_name(voxceleb_trials, tmp_path):
+    shutil.copy(voxceleb_trials / "veri_test2.txt", tmp_path / "voxceleb1_test_v2.txt")
+    (found,) = find_lists([tmp_path / "voxceleb1_test_v2.txt"])
+    assert found.name == "vox1-o-cleaned" and len(read_list(found)) == 37_611
+
+
 def test_every_utterance_of_the_official_list_leads_back_to_its_file(voxceleb_trials):
     (found,) = find_lists([voxceleb_trials / "veri_test.txt"])
     trials = read_list(found)
@@ -261,11 +278,21 @@ def test_a_list_that_is_not_the_official_one_is_refused(voxceleb_trials, tmp_pat
     assert "37,720 trials of vox1-o, but its md5 is not 29fc7cc1" in refusal(swapped)
     cleaned = (voxceleb_trials / "veri_test2.txt").read_text().splitlines(keepends=True)
     assert "37,611 trials, and vox1-o has 37,720" in refusal(cleaned)
-    identification = "3 id10003/na8-QEFmj44/00003.wav\n"
-    assert "veri_test.txt:1: expected '1|0 path path'" in refusal([identification])
+    said = refusal([*original[:30_000], original[30_000][:20]])  # in the middle of a line
+    assert "veri_test.txt:30001: " in said
+    assert "the file has 30,001 lines, and vox1-o 37,720 trials: it is cut off" in said
+    said = refusal([f"3 id10003/na8-QEFmj44/{n:05d}.wav\n" for n in range(1, 1001)])
+    assert "veri_test.txt:1: expected '1|0 path path'" in said
+    assert "1,000 lines, and vox1-o 37,720 trials: it is another file" in said
     old = "1 Eartha_Kitt/x6uYqmx31kE_0000001.wav Eartha_Kitt/8jEAjG6SegY_0000008.wav\n"
     assert "veri_test.txt:1: 'Eartha_Kitt" in (said := refusal([old])) and "first release" in said
     assert "is not of the form" in refusal(["1 wav/a.wav wav/b.wav\n"])
+    assert "empty" in (said := refusal([])) and "has 0 lines" in said
+
+
+def test_every_official_list_is_known_by_its_md5():
+    sums = {one.md5 for one in OFFICIAL.values()}
+    assert len(sums) == 6 and all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in sums)
 
 
 def test_labels_that_contradict_the_ids_are_refused(own_list):
