@@ -4,10 +4,11 @@
 
 VoxCeleb1 gets 153,516 files of 1,251 speakers, VoxCeleb2 1,128,246 of 6,112: hard links to a few
 dozen short files, which stage 0 does not open (m4a is only a name here). VoxCeleb1's test part is
-the utterances of the real original list and 159 more. The lists about all of VoxCeleb1 are random
-pairs of the true number. The tree takes 700 MB and minutes to make, is used again if it is there,
-and is the user's to remove.
-Aim: VoxCeleb2 in under 90 s and 1.5 GB on two cores. Reference: `find` over the same tree.
+the utterances of the real original list and 159 more. In place of the lists about all of VoxCeleb1
+stand random pairs of the true number, as lists of one's own. The tree takes 700 MB and minutes to
+make, is used again if it is there, and is the user's to remove.
+Aim: VoxCeleb2 in under 90 s and 1.5 GB on two cores. Reference: `find` over the same trees, which
+looks at every file's size as stage 0 does, and to which each time is printed as a ratio.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -41,21 +43,25 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--share", type=float, default=1.0, help="of the true size (1)")
     args = parser.parse_args(argv)
-    make_trees(args)
-    vox1, vox2, lists = (str(args.scratch / name) for name in ("vox1", "vox2", "lists"))
-    print(f"{'':34s} {'wall s':>8s} {'CPU s':>8s} {'peak GB':>8s}")
-    measure("find over VoxCeleb2", ["find", vox2, "-type", "f", "-size", "+0", "-printf", ""])
+    # In a process of its own, or the memory that it takes would be counted as stage 0's.
+    with ProcessPoolExecutor(1) as process:
+        process.submit(make_trees, args).result()
+        lists = process.submit(random_lists, args.scratch).result()
+    vox1, vox2, official = map(str, (args.scratch / "vox1", args.scratch / "vox2", args.lists))
+    others = [word for path in lists for word in ("--trials", str(path))]
+    print(f"{'':34s} {'wall s':>8s} {'/ find':>8s} {'CPU s':>8s} {'/ find':>8s} {'peak GB':>8s}")
     prepare = [sys.executable, "-m", "speaker_bases.kaldi_feats.prepare"]
-    vox2_options = ["--corpus-dir", vox2, "--test-corpus-dir", vox1, "--trials", lists]
-    for corpus, options in {
-        "voxceleb1": ["--corpus-dir", vox1, "--trials", lists],
-        "voxceleb2": vox2_options,
-    }.items():
+    find = ["-type", "f", "-size", "+0", "-printf", ""]
+    for corpus, trees, options in (
+        ("voxceleb1", [vox1], ["--corpus-dir", vox1]),
+        ("voxceleb2", [vox1, vox2], ["--corpus-dir", vox2, "--test-corpus-dir", vox1, *others]),
+    ):
         data = args.scratch / f"data-{corpus}"
         shutil.rmtree(data, ignore_errors=True)
-        command = [*prepare, corpus, "--data", str(data), *options]
-        measure(f"stage 0 of {corpus}", command)
-        measure(f"stage 0 of {corpus} again", command)
+        command = [*prepare, corpus, "--data", str(data), "--trials", official, *options]
+        reference = measure(f"find over {corpus}'s folders", ["find", *trees, *find])
+        measure(f"stage 0 of {corpus}", command, reference)
+        measure(f"stage 0 of {corpus} again", command, reference)
         for name in ("train", "test"):
             speakers = len((data / name / "spk2utt").read_text().splitlines())
             utterances = (data / name / "wav.scp").read_bytes().count(b"\n")
@@ -63,8 +69,14 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def measure(name: str, command: list[str]) -> None:
-    """Run a command; print its time and its peak memory (its own, by wait4)."""
+def measure(
+    name: str, command: list[str], reference: tuple[float, float] | None = None
+) -> tuple[float, float]:
+    """Run a command; print its times, their ratio to a reference's, and its peak memory.
+
+    Returns:
+        Wall and CPU seconds, as `reference` is, too (the process's own, by wait4).
+    """
     start = time.perf_counter()
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     errors = process.stderr.read()
@@ -73,7 +85,10 @@ def measure(name: str, command: list[str]) -> None:
     seconds, cpu = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
     if process.returncode:
         sys.exit(errors)
-    print(f"{name:34s} {seconds:8.1f} {cpu:8.1f} {usage.ru_maxrss / 1e6:8.2f}", flush=True)
+    ratios = [a / b for a, b in zip((seconds, cpu), reference or (seconds, cpu), strict=True)]
+    times = f"{seconds:8.1f} {ratios[0]:8.2f} {cpu:8.1f} {ratios[1]:8.2f}"
+    print(f"{name:34s} {times} {usage.ru_maxrss / 1e6:8.2f}", flush=True)
+    return seconds, cpu
 
 
 def make_trees(args: argparse.Namespace) -> None:
@@ -106,7 +121,6 @@ def make_trees(args: argparse.Namespace) -> None:
             target = args.scratch / folder / f"{path}.{suffix}"
             link(links[files % LINKS], target)
             files += 1
-    make_lists(args, draws)
     done.write_text(wanted)
     print(f"{files:,} files made in {time.perf_counter() - start:.0f} s", flush=True)
 
@@ -146,21 +160,23 @@ def real_utterances(lists: Path) -> list[str]:
     return sorted({path.removesuffix(".wav") for line in lines for path in line.split()[1:]})
 
 
-def make_lists(args: argparse.Namespace, draws: random.Random) -> None:
-    """The real original lists, and random ones under the names of the others."""
-    folder = args.scratch / "lists"
-    folder.mkdir()
-    wavs = args.scratch.glob("vox1/*/wav/*/*/*.wav")
+def random_lists(scratch: Path) -> list[Path]:
+    """Random pairs in the numbers of the lists about all of VoxCeleb1."""
+    folder = scratch / "random"
+    whole = [official for official in OFFICIAL.values() if official.whole]
+    lists = [folder / f"random-{official.trials}.txt" for official in whole]
+    if all(path.is_file() for path in lists):
+        return lists
+    draws = random.Random(0)
+    folder.mkdir(exist_ok=True)
+    wavs = scratch.glob("vox1/*/wav/*/*/*.wav")
     paths = sorted("/".join(path.parts[-3:]) for path in wavs)
-    for name, official in OFFICIAL.items():
-        if official.md5:
-            shutil.copyfile(args.lists / name, folder / name)
-            continue
+    for official, path in zip(whole, lists, strict=True):
         pairs: set[tuple[str, str]] = set()
         while len(pairs) < official.trials:
             pairs.add((draws.choice(paths), draws.choice(paths)))
-        rows = (f"{int(a[:7] == b[:7])} {a} {b}\n" for a, b in sorted(pairs))
-        (folder / name).write_text("".join(rows))
+        path.write_text("".join(f"{int(a[:7] == b[:7])} {a} {b}\n" for a, b in sorted(pairs)))
+    return lists
 
 
 if __name__ == "__main__":
