@@ -34,6 +34,7 @@ def document(
     blocks += [Paragraph(description), Paragraph(made)]
     for name, backend, group in groups(found.results):
         blocks += _list_section(name, backend, group, found.lists[name], corpus, systems)
+    blocks += backends_section(found.results)
     if found.results:
         blocks.append(Paragraph(INTERVAL))
     else:
@@ -73,15 +74,41 @@ def _list_section(
 
 def _row(system: str, results: list[Result]) -> list[str]:
     rows = [result.row for result in results]
-    rates = [row["eer_percent"] for row in rows]
-    eer = f"{np.mean(rates):.2f}"
-    if len(rates) > 1:
-        eer += f" ({min(rates):.2f} to {max(rates):.2f})"
+    eer = _mean_and_range([row["eer_percent"] for row in rows])
     low, high = min(row["eer_low"] for row in rows), max(row["eer_high"] for row in rows)
     interval = "too few speakers" if math.isnan(low) else f"{low:.2f} to {high:.2f}"
     costs = [f"{np.mean([row[c] for row in rows]):.3f}" for c in ("min_dcf_0.01", "min_dcf_0.05")]
     seeds = " ".join(str(seed) for seed in sorted(row["seed"] for row in rows))
     return [system, rows[0]["loss"], seeds, eer, interval, *costs]
+
+
+def _mean_and_range(rates: list[float]) -> str:
+    if not rates:
+        return "not run"
+    mean = f"{np.mean(rates):.2f}"
+    return f"{mean} ({min(rates):.2f} to {max(rates):.2f})" if len(rates) > 1 else mean
+
+
+def backends_section(results: list[Result]) -> list[Block]:
+    """EER by each back-end side by side, of the systems that several have scored on one list."""
+    cells: dict[tuple[str, str], dict[str, list[Result]]] = {}
+    for result in results:
+        key = result.row["trial_list"], result.row["system"]
+        cells.setdefault(key, {}).setdefault(result.row["backend"], []).append(result)
+    cells = {key: by_backend for key, by_backend in cells.items() if len(by_backend) > 1}
+    if not cells:
+        return []
+    backends = sorted({backend for by_backend in cells.values() for backend in by_backend})
+    rows = []
+    for (name, system), by_backend in sorted(cells.items(), key=lambda item: item[0][0]):
+        rates = [
+            [result.row["eer_percent"] for result in by_backend.get(backend, [])]
+            for backend in backends
+        ]
+        rows.append([name, system, *[_mean_and_range(of_one) for of_one in rates]])
+    header = ["trial list", "system", *[f"EER % by {backend}" for backend in backends]]
+    numeric = frozenset(range(2, len(header)))
+    return [Heading("Back-ends side by side"), Table(header, rows, numeric)]
 
 
 def paper_section(results: list[Result], table: int, systems: dict[str, dict]) -> list[Block]:

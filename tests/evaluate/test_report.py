@@ -177,6 +177,25 @@ def test_table_4_is_scored_by_bvector(run, make_system, small_official_lists):
     assert "8.8" not in text
 
 
+def test_back_ends_stand_side_by_side(run, make_system):
+    both = make_system("proposed2")
+    both.write_scores("synthetic", rows(run.corpus, 3))
+    both.write_scores("synthetic", rows(run.corpus, 0), backend="bvector")
+    for seed in (0, 1):
+        make_system("softmax", seed).write_scores("synthetic", rows(run.corpus, 6))
+    assert run() == 0
+    text = (run.exp / "RESULTS.md").read_text()
+    table = text.split("## Back-ends side by side")[1].split("\n\n")[1]
+    assert table.splitlines() == [
+        "| trial list | system | EER % by bvector | EER % by cosine |",
+        "| --- | --- | ---: | ---: |",
+        "| synthetic | proposed2 | 0.00 | 25.00 |",
+    ]
+    (both.path / "scores" / "synthetic.bvector.txt").unlink()
+    assert run() == 0
+    assert "side by side" not in (run.exp / "RESULTS.md").read_text()
+
+
 def test_no_number_of_the_paper_beside_a_part_of_its_list(run, make_system, capsys):
     path = run.corpus.write_trials("vox1-o", run.corpus.all_pairs())
     make_system("softmax", corpus="voxceleb1").write_scores("vox1-o", rows(run.corpus, 3))
