@@ -1,4 +1,4 @@
-"""The paper's Figure 1 and Figure 2, drawn from trained systems."""
+"""The paper's Figure 1 and Figure 2, and DET curves, drawn from chosen systems."""
 
 import argparse
 import logging
@@ -9,9 +9,12 @@ from matplotlib.figure import Figure
 
 from ..kaldi_feats.files import InputError, run_tool
 from ..models.experiment import ExperimentDir
-from .plots import save_png
+from . import plots
+from .results import result_of
+from .score import BACKENDS
 from .speaker_space import SpeakerSpace, impostor_cosines, load_bases, load_speaker_space
 from .system_config import load_config
+from .trial_list import load_trial_list
 
 _MOST_UTTERANCES = 200
 """Of one speaker in Figure 1; more would only hide each other."""
@@ -23,8 +26,9 @@ def main(argv: list[str] | None = None) -> int:
     """Draw one figure; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m speaker_bases.evaluate.figures",
-        description="Draw Figure 1 or 2 of Heo et al. 2019. Both need the embeddings of the "
-        "training set: python -m speaker_bases.evaluate.embed --system DIR --data data/train.",
+        description="Draw Figure 1 or 2 of Heo et al. 2019, which need the embeddings of the "
+        "training set (python -m speaker_bases.evaluate.embed --system DIR --data data/train), or "
+        "DET curves, which need scores.",
     )
     figures = parser.add_subparsers(dest="figure", required=True)
     space = figures.add_parser(
@@ -44,13 +48,22 @@ def main(argv: list[str] | None = None) -> int:
         "pairs of training speakers, for each system.",
     )
     pairs.add_argument("--systems", type=Path, nargs="+", required=True, help="their folders")
-    for figure in (space, pairs):
-        figure.add_argument("--data", type=Path, required=True, help="training data directory")
+    det = figures.add_parser(
+        "det",
+        help="DET curves of several systems on one trial list",
+        description="The DET curves of the systems' scores on one trial list.",
+    )
+    det.add_argument("--systems", type=Path, nargs="+", required=True, help="their folders")
+    det.add_argument("--list", required=True, help="name of a file in DATA/trials")
+    det.add_argument("--backend", choices=BACKENDS, default="cosine", help="(default: cosine)")
+    for figure, data in ((space, "training"), (pairs, "training"), (det, "test")):
+        figure.add_argument("--data", type=Path, required=True, help=f"{data} data directory")
         figure.add_argument("--out", type=Path, required=True, help="the PNG file to write")
     args = parser.parse_args(argv)
     if args.figure == "speakers":
         return run_tool(lambda: draw_speakers(args))
-    return run_tool(lambda: draw_impostors([ExperimentDir(p) for p in args.systems], args))
+    draw = draw_impostors if args.figure == "impostors" else draw_det
+    return run_tool(lambda: draw([ExperimentDir(path) for path in args.systems], args))
 
 
 def draw_speakers(args: argparse.Namespace) -> None:
@@ -74,7 +87,7 @@ def draw_speakers(args: argparse.Namespace) -> None:
     axes.set(xticks=[], yticks=[])
     axes.set_title(f"{_name(system)}: embeddings, means (triangles), bases (crosses)")
     axes.legend(title="speaker", fontsize="small")
-    save_png(figure, args.out)
+    plots.save_png(figure, args.out)
     _log.info("%s written", args.out)
 
 
@@ -94,7 +107,23 @@ def draw_impostors(systems: list[ExperimentDir], args: argparse.Namespace) -> No
         _log.info("%s of %d impostor cosines (%s)", mean, len(cosines), system.path)
     axes.set(xlabel="cosine between the mean embeddings of two training speakers", yticks=[])
     axes.legend()
-    save_png(figure, args.out)
+    plots.save_png(figure, args.out)
+    _log.info("%s written", args.out)
+
+
+def draw_det(systems: list[ExperimentDir], args: argparse.Namespace) -> None:
+    """DET curves of one trial list, in the order of the systems.
+
+    Raises:
+        InputError: if there is no such list, or the scores of a system are missing or broken.
+    """
+    trials = load_trial_list(args.data, args.list)
+    results = []
+    for system in systems:
+        config = load_config(system)
+        corpus = config.get("corpus", "")
+        results.append(result_of(system, config, trials, args.backend, corpus))
+    plots.det(results, args.out)
     _log.info("%s written", args.out)
 
 

@@ -90,17 +90,36 @@ def collect(exp: Path, data_dir: Path, corpus: str) -> Collected:
         trials = load_trial_list(data_dir, name)
         found.lists[name] = _counts(trials)
         for system, config, backend in entries:
-            refuse_trained_speakers(system, trials)
-            scores = read_scores(system.scores(name, backend), trials.trials, trials.path)
-            about = {"system": system.path.parent.name, "loss": config["loss"], "corpus": corpus}
-            about |= {"backend": backend, "seed": config["seed"]}
-            about["paper_eer_percent"] = paper_eer(system, config, corpus, name, backend)
             _log.info("%s, %s, %s: %d trials", system.path, name, backend, len(trials))
-            found.results.append(_evaluate(scores, trials, found.lists[name] | about))
+            found.results.append(result_of(system, config, trials, backend, corpus))
     found.results.sort(key=lambda result: (position(result.row["system"]), result.row["seed"]))
     for sentence in found.left_out:
         _log.warning("left out %s", sentence)
     return found
+
+
+def result_of(
+    system: ExperimentDir, config: dict, trials: TrialList, backend: str, corpus: str
+) -> Result:
+    """The error rates of one system on one trial list.
+
+    Args:
+        system: a system that was scored.
+        config: its configuration.
+        trials: the trial list.
+        backend: the back-end of the scores.
+        corpus: the corpus's name, for the row.
+
+    Raises:
+        InputError: if the score file is missing, broken or not of the list, or a speaker of the
+            list was trained on.
+    """
+    refuse_trained_speakers(system, trials)
+    scores = read_scores(system.scores(trials.name, backend), trials.trials, trials.path)
+    about = {"system": system.path.parent.name, "loss": config["loss"], "corpus": corpus}
+    about |= {"backend": backend, "seed": config["seed"]}
+    about["paper_eer_percent"] = paper_eer(system, config, corpus, trials.name, backend)
+    return _evaluate(scores, trials, _counts(trials) | about)
 
 
 def _score_files(

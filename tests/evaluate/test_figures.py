@@ -111,3 +111,24 @@ def test_a_system_without_bases(trained, tmp_path, capsys):
     assert "no layer 'bases'" in fails(capsys, "speakers", *arguments)
     trained.model.unlink()
     assert "model.keras: missing" in fails(capsys, "speakers", *arguments)
+
+
+def test_det_curves_of_chosen_systems(corpus, make_system, tmp_path, capsys):
+    systems = []
+    for name, hit in (("softmax", 0.9), ("proposed2", 0.6)):
+        system = make_system(name)
+        target = {
+            pair: corpus.utt2spk[pair[0]] == corpus.utt2spk[pair[1]] for pair in corpus.all_pairs()
+        }
+        system.write_scores("synthetic", [(*p, hit if same else 0.1) for p, same in target.items()])
+        systems.append(system.path)
+    out = tmp_path / "det.png"
+    options = ["--data", corpus.test, "--out", out, "--list"]
+    assert run("det", "--systems", *systems, *options, "synthetic") == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+    out.unlink()
+    assert run("det", "--systems", *systems, *options, "other") == 1
+    assert "no such trial list; there is synthetic" in capsys.readouterr().err
+    assert run("det", "--systems", make_system("center").path, *options, "synthetic") == 1
+    assert "center" in capsys.readouterr().err
+    assert not out.exists()
