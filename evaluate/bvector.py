@@ -92,7 +92,12 @@ def _weights(model: keras.Model):
     scale = 1 / np.sqrt(np.asarray(norm.variance, np.float32))
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     first, *rest = [[np.asarray(weight) for weight in layer.get_weights()] for layer in layers]
-    return lambda vectors: (vectors - mean) * scale, first, rest
+
+    def normalise(vectors: np.ndarray) -> np.ndarray:
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return (vectors / np.maximum(lengths, 1e-12) - mean) * scale
+
+    return normalise, first, rest
 
 
 def _log_odds(x: np.ndarray, layers: list) -> np.ndarray:

@@ -44,13 +44,16 @@ def bvector(
 ) -> keras.Model:
     """The b-vector back-end of Heo et al. 2019: 3 x dim inputs, three layers of 512, two nodes.
 
-    Embeddings are normalised by the given statistics, which are saved with the model. Dropout on
-    the input and between the layers, LeakyReLU with slope 0.3 and no batch normalization are as
-    in the authors' later public code; the paper has only the sizes.
+    Embeddings are brought to unit length, and then normalised by the given statistics, which are
+    saved with the model. The statistics, dropout on the input and between the layers, LeakyReLU
+    with slope 0.3 and no batch normalization are as in the authors' later public code; the paper
+    has only the sizes. The unit length is ours: losses on cosines leave the length of an embedding
+    free, and the few speakers whose embeddings come out many times longer than the others' would
+    rule the statistics.
 
     Args:
-        mean: `(dim,)`, of the training set's embeddings.
-        variance: `(dim,)`, of the training set's embeddings, all above zero.
+        mean: `(dim,)`, of the training set's embeddings at unit length.
+        variance: `(dim,)`, of the same, all above zero.
         units: nodes of each hidden layer.
         hidden_layers: how many there are.
         input_dropout: share of the b-vector's values dropped in training.
@@ -84,7 +87,8 @@ def bvector(
     first = keras.Input(mean.shape, name="first")
     second = keras.Input(mean.shape, name="second")
     normalise = layers.Normalization(mean=mean, variance=variance, dtype="float32", name="norm")
-    x = PairFeatures(name="pair")(normalise(first), normalise(second))
+    unit = layers.UnitNormalization(dtype="float32", name="unit_length")
+    x = PairFeatures(name="pair")(normalise(unit(first)), normalise(unit(second)))
     x = layers.Dropout(input_dropout, name="input_dropout")(x)
     for number in range(1, hidden_layers + 1):
         x = layers.Dense(units, kernel_initializer="he_normal", name=f"dense{number}")(x)

@@ -197,11 +197,19 @@ def _fit(
 
 
 def _statistics(embeddings: np.ndarray, block: int = 16_384) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance (dim,) float64, a block of rows at a time; a constant has variance 1."""
+    """Mean and variance (dim,) float64 at unit length, a block of rows at a time.
+
+    A constant has variance 1.
+    """
     count = len(embeddings)
-    blocks = [embeddings[start : start + block] for start in range(0, count, block)]
-    mean = sum(rows.sum(axis=0, dtype=np.float64) for rows in blocks) / count
-    variance = sum(((rows - mean) ** 2).sum(axis=0) for rows in blocks) / count
+
+    def blocks():
+        for start in range(0, count, block):
+            rows = embeddings[start : start + block].astype(np.float64)
+            yield rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+    mean = sum(rows.sum(axis=0) for rows in blocks()) / count
+    variance = sum(((rows - mean) ** 2).sum(axis=0) for rows in blocks()) / count
     return mean, np.where(variance > 1e-12, variance, 1.0)
 
 

@@ -38,7 +38,11 @@ def test_logits_are_those_of_the_formula(statistics):
     for weight in model.trainable_variables:
         weight.assign(draws.normal(size=weight.shape))
     first, second = draws.normal(size=(2, 4, 6))
-    a, b = ((x - mean) / np.sqrt(variance) for x in (first, second))
+    lengths = (np.linalg.norm(x, axis=1, keepdims=True) for x in (first, second))
+    a, b = (
+        (x / length - mean) / np.sqrt(variance)
+        for x, length in zip((first, second), lengths, strict=True)
+    )
     x = np.concatenate([a + b, a - b, a * b], axis=1)
     weights = [np.asarray(w, np.float64) for w in model.trainable_variables]
     for kernel, bias in zip(weights[0:4:2], weights[1:4:2], strict=True):
@@ -46,6 +50,14 @@ def test_logits_are_those_of_the_formula(statistics):
         x = np.where(x > 0, x, 0.3 * x)
     expected = x @ weights[4] + weights[5]
     np.testing.assert_allclose(model.predict([first, second], verbose=0), expected, rtol=1e-4)
+
+
+def test_the_length_of_an_embedding_does_not_matter(statistics):
+    model = bvector(*statistics)
+    first, second = np.random.default_rng(3).normal(size=(2, 4, 6))
+    expected = model.predict([first, second], verbose=0)
+    longer = model.predict([7.0 * first, 0.1 * second], verbose=0)
+    np.testing.assert_allclose(longer, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_statistics_are_saved_with_the_model(statistics, tmp_path):
