@@ -102,15 +102,19 @@ def features(wave: np.ndarray, rate: int, before: np.ndarray, after: np.ndarray)
     figure, panels = plt.subplots(3, 1, figsize=(9, 5.5), sharex=True, layout="constrained")
     seconds = len(wave) / rate
     panels[0].plot(np.arange(len(wave)) / rate, wave, linewidth=0.4)
-    panels[0].set(ylabel="sample", xlim=(0, seconds))
-    for axes, bands, label in (
-        (panels[1], before, "log mel band"),
-        (panels[2], after, "minus sliding mean"),
+    panels[0].set(title="the wave", ylabel="sample", xlim=(0, seconds))
+    most = np.abs(after).max()
+    centred = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}  # white is 0
+    for axes, bands, title, colours in (
+        (panels[1], before, "64 log mel energies", {}),
+        (panels[2], after, "minus the mean of 3 seconds: red is louder than usual", centred),
     ):
         extent = (0, seconds, 0, bands.shape[1])
-        image = axes.imshow(bands.T, origin="lower", aspect="auto", extent=extent)
-        axes.set_ylabel(label)
+        image = axes.imshow(bands.T, origin="lower", aspect="auto", extent=extent, **colours)
+        axes.set(title=title, ylabel="band")
         figure.colorbar(image, ax=axes, pad=0.01)
+    for axes in panels:
+        axes.title.set_fontsize("medium")
     panels[-1].set_xlabel("seconds")
     plt.show()
 

@@ -142,6 +142,7 @@ def one_shot_accuracy(embeddings, labels, draws=10):
 
 # %%
 METRICS = {"EER, %": verification_eer, "accuracy, %": one_shot_accuracy}
+BETTER = {"EER, %": "lower", "accuracy, %": "higher"}
 COLUMNS = ["pixels", *MODELS]
 table = {metric: [] for metric in METRICS}  # a row a seed, columns as COLUMNS
 
@@ -168,7 +169,8 @@ for axes, metric in zip(panels, METRICS, strict=True):
     axes.plot(rows.T, ".-", color="0.75")
     axes.plot(rows.mean(axis=0), "o", color="C3", markersize=8, label="mean")
     axes.set_xticks(range(len(COLUMNS)), COLUMNS, fontsize="small")
-    axes.set_title(f"{metric} on new numbers (a line: one seed)", fontsize="medium")
+    axes.set_title(f"{metric}: {BETTER[metric]} is better", fontsize="medium")
+    axes.plot([], [], ".-", color="0.75", label="one seed")
 panels[0].legend()
 plt.show()
 
@@ -177,10 +179,10 @@ for metric in METRICS:
     rows = np.array(table[metric])
     print(metric)
     for column, values in zip(COLUMNS, rows.T, strict=True):
-        against = values - rows[:, 1]
+        against = values - rows[:, COLUMNS.index("softmax")]
         error = against.std(ddof=1) / np.sqrt(len(against))
-        print(f"  {column:10} {values.mean():5.1f}; minus softmax {against.mean():+5.1f}, "
-              f"standard error {error:.1f}")  # fmt: skip
+        note = f"; minus softmax {against.mean():+5.1f}, standard error {error:.1f}"
+        print(f"  {column:10} {values.mean():5.1f}", note if column != "softmax" else "", sep="")
 
 pixels, softmax, ours, *_ = np.mean(table["EER, %"], axis=0)
 assert ours < softmax < pixels
@@ -196,8 +198,8 @@ assert ours < softmax < pixels
 #
 # New numbers consist of digits seen before, which makes this task kinder than new speakers or
 # faces. With 6 of the 10 digits for training and the 4 others held out, a test that is harder and
-# poorer in classes, the bare pixels beat every network when we tried: six classes are too few to
-# learn from what makes classes differ.
+# poorer in classes, the bare pixels beat all of these networks when we tried (EER 23 % against 28
+# to 30 %, means of five splits): six classes are too few to learn from what makes classes differ.
 #
 # **Where to read on:** `losses/hard_negative_mining.py`, `losses/between_speaker_variation.py`,
 # `losses/speaker_bases.py`; `notebooks/walkthrough.ipynb` explains each line of them.

@@ -23,6 +23,7 @@ import os
 import sys
 import tempfile
 import textwrap
+from fractions import Fraction
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's chatter, not its errors
@@ -152,7 +153,9 @@ head = "| row | output | kernel | stride | ours at l = 304 |\n|---|---|---|---|-
 display(Markdown(head + "\n".join(rows)))
 
 # %%
-assert ours["res4"] == (304 // 8, 8, 128) and ours["pool"] == (128,)
+for row, (output, *_) in PAPER.items():
+    sizes = output.replace("l", "304").split(" x ")
+    assert ours[row] == tuple(int(Fraction(size)) for size in sizes), row
 network.summary()
 
 # %% [markdown]
@@ -218,11 +221,10 @@ def bases_of(similarity):
 # To *see* a loss we train a tiny network that maps 8 made-up speakers, 30 utterances each, to
 # embeddings of two dimensions. It is built as the real systems are: a backbone, then the layers
 # that a loss needs, then `compile` and `fit`. Afterwards it tells where everything was after each
-# epoch.
+# epoch. Every loss gets the same start: the same backbone, bases and order of the utterances.
 
 # %%
-TOY_SPEAKERS, TOY_SEED = 8, 2
-keras.utils.set_random_seed(TOY_SEED)
+TOY_SPEAKERS, TOY_SEED = 8, 4
 random = np.random.default_rng(3)
 prototypes = random.normal(size=(TOY_SPEAKERS, 16))
 toy_y = np.repeat(np.arange(TOY_SPEAKERS), 30).astype("int32")
@@ -243,8 +245,16 @@ def train_toy(*heads, loss=None, callbacks=(), epochs=40):
     seen = pictures.Snapshots(toy_x, toy_y)
     callbacks = [seen, *callbacks]
     model.fit([toy_x, toy_y], toy_y, 80, epochs, verbose=0, callbacks=callbacks)
-    keras.utils.set_random_seed(TOY_SEED)  # the next toy's layers are made before it is called
     return seen
+
+
+def toy_bases(**options):
+    start = keras.initializers.HeNormal(seed=TOY_SEED)
+    return SpeakerBases(TOY_SPEAKERS, bases_initializer=start, name="bases", **options)
+
+
+def toy_centers():
+    return CenterLoss(TOY_SPEAKERS, weight=0.02, centers_initializer="zeros", name="center")
 
 
 def cosines(embeddings, bases):
@@ -291,13 +301,14 @@ assert np.isclose(ours, by_hand)
 print(f"ours {ours:.5f}, by hand {by_hand:.5f}")
 
 # %%
-toy_softmax = train_toy(SpeakerBases(TOY_SPEAKERS, name="bases"), loss=softmax())
+toy_softmax = train_toy(toy_bases(), loss=softmax())
 pictures.plane(toy_softmax, "$L_S$: dots are embeddings, crosses the directions of the bases")
 
 # %% [markdown]
-# **Hoped for:** each speaker in a direction of its own. **Seen:** just that, in loose clouds: an
-# utterance is right as soon as it lies on the right side of its neighbours, so nothing pulls a
-# speaker together.
+# (Each panel has its own scale.) **Hoped for:** each speaker in a direction of its own. **Seen:**
+# just that, in loose clouds: an utterance is right as soon as its own logit is the largest, so
+# nothing pulls a speaker together. Nor need a cloud lie on the line to its cross: the length of a
+# basis and its bias count as well.
 
 # %% [markdown]
 # ### $L_C$: centre loss (Eq. 2)
@@ -389,10 +400,7 @@ plt.show()
 
 # %%
 toy_center = train_toy(
-    CenterLoss(TOY_SPEAKERS, weight=0.02, name="center"),
-    SpeakerBases(TOY_SPEAKERS, name="bases"),
-    loss=softmax(),
-    callbacks=[CenterUpdate(alpha=0.5)],
+    toy_centers(), toy_bases(), loss=softmax(), callbacks=[CenterUpdate(alpha=0.5)]
 )
 pictures.plane(toy_center, "$L_S + L_C$: triangles are the centres")
 print(f"tightness: {tightness(toy_softmax):.2f} with L_S, {tightness(toy_center):.2f} with L_C too")
@@ -430,7 +438,7 @@ print(f"ours {ours:.5f}, by hand {by_hand:.5f}")
 
 # %%
 toy_margin = train_toy(
-    SpeakerBases(TOY_SPEAKERS, similarity="cosine", name="bases"),
+    toy_bases(similarity="cosine"),
     loss=losses.AdditiveMarginSoftmax(scale=5, margin=0.35, reduction="mean"),
 )
 pictures.circle(toy_margin, "$L_{AMS}$: only directions count, so we draw only those")
@@ -445,7 +453,7 @@ def own_cosine(seen, epoch=-1):
 
 print(f"cosine with the own basis: L_S {own_cosine(toy_softmax):.3f}, "
       f"L_AMS {own_cosine(toy_margin):.3f}")  # fmt: skip
-assert own_cosine(toy_margin) > own_cosine(toy_margin, epoch=0)
+assert own_cosine(toy_margin) > own_cosine(toy_softmax)
 
 # %% [markdown]
 # **Hoped for:** narrow bundles around their bases with gaps between. **Seen:** so it is, as far
@@ -510,10 +518,12 @@ assert nearest_mean(toy_margin) > nearest_mean(toy_ge2e)
 # The first loss on the bases alone. The paper hopes that it drives speakers apart.
 
 # %%
-show(losses.BetweenSpeakerVariation.__call__)
+from speaker_bases.losses.between_speaker_variation import _sum_of_cosines
+
+show(losses.BetweenSpeakerVariation.__call__, _sum_of_cosines)
 
 # %% [markdown]
-# That is not a double sum! With the unit vectors $w_i = W_i / \lVert W_i \rVert$ a cosine is a dot
+# Where is the double sum? With the unit vectors $w_i = W_i / \lVert W_i \rVert$ a cosine is a dot
 # product, and a square of a sum is a sum over all pairs:
 #
 # $$\Big\lVert \sum_i w_i \Big\rVert^2 = \sum_i \sum_j w_i \cdot w_j
@@ -521,7 +531,7 @@ show(losses.BetweenSpeakerVariation.__call__)
 # \quad\Longrightarrow\quad
 # L_{BC} = \Big\lVert \sum_i w_i \Big\rVert^2 - N$$
 #
-# One pass over $W$ instead of a table of $N \times N$.
+# One pass over $W$ instead of a table of $N \times N$; `total` is the sum of the $w_i$.
 
 # %%
 ours = float(losses.BetweenSpeakerVariation()(W))
@@ -556,9 +566,9 @@ assert np.isclose(l_bc(even), -8, atol=0.1) and np.isclose(l_bc(clusters), -8, a
 
 # %% [markdown]
 # (Black: the mean of the arrows.) $L_{BC}$ takes the best value for both, and only tells them from
-# "all alike". **It centres the bases; it does not spread them.** The gradient shows why: $W_j$ is
-# pushed along $-\sum_i w_i$, the *same* direction for every speaker, whoever is near. Let us
-# minimise $L_{BC}$ alone:
+# "all alike". **It centres the bases; it does not spread them.** `gradient` above shows why: all
+# that $W_j$ gets to know of the others is `total`, the *same* for every speaker, whoever is near.
+# Let us minimise $L_{BC}$ alone:
 
 # %%
 start = np.random.default_rng(5).normal((0.8, 0.5), 0.7, size=(8, 2)).T
@@ -579,10 +589,12 @@ pictures.unit_bases({f"start: {titles[0]}": start, f"end: {titles[1]}": w})
 assert l_bc(w) < -7.9 and closest_pair(w) > 0.95
 
 # %% [markdown]
-# Two of the eight happened to start in the same direction, and at the minimum they still share it.
-# There is one more thing to know before one
-# adds $L_{BC}$ to $L_S$: **adding the same vector to all bases changes nothing for $L_S$** (every
-# logit of an utterance grows by the same number), so $L_S$ lets $L_{BC}$ have its way for free.
+# Two of the eight (violet, on top of orange) happened to start in the same direction, and at the
+# minimum they still share it.
+#
+# One more thing before we add $L_{BC}$ to $L_S$: **adding the same vector to all bases changes
+# nothing for $L_S$** (every logit of an utterance grows by the same number), so $L_S$ lets $L_{BC}$
+# have its way for free.
 
 # %%
 shift = random.normal(size=(dim, 1)).astype("float32")
@@ -593,12 +605,8 @@ print(f"L_S {before:.4f} -> {after:.4f}, L_BC {l_bc(W):.2f} -> {l_bc(W + 5 * shi
 
 # %%
 toy_proposed1 = train_toy(
-    CenterLoss(TOY_SPEAKERS, weight=0.02, name="center"),
-    SpeakerBases(
-        TOY_SPEAKERS,
-        between_speaker=losses.BetweenSpeakerVariation(scale=5.0, reduction="mean"),
-        name="bases",
-    ),
+    toy_centers(),
+    toy_bases(between_speaker=losses.BetweenSpeakerVariation(scale=5.0, reduction="mean")),
     loss=softmax(),
     callbacks=[CenterUpdate(alpha=0.5)],
 )
@@ -606,13 +614,15 @@ pictures.plane(toy_proposed1, "$L_S + L_C + L_{BC}$, the paper's proposal 1")
 for title, seen in (("L_S + L_C", toy_center), ("with L_BC", toy_proposed1)):
     bases = seen.bases[-1]
     print(f"{title}: L_BC of the bases {l_bc(bases):.2f}, closest pair {closest_pair(bases):.3f}")
-assert l_bc(toy_proposed1.bases[-1]) < -7.5
+assert l_bc(toy_proposed1.bases[-1]) < -7.5 and closest_pair(toy_proposed1.bases[-1]) > 0.8
 
 # %% [markdown]
 # **Hoped for:** larger distances between speakers. **Seen:** what the closed form promises, and no
 # more: $L_{BC}$ reaches its minimum of $-8$, and whether two bases nearly coincide is none of its
-# business. (Dot products may tell such a pair apart by length; cosines could not.) Nor does it
-# always have work to do: with `TOY_SEED = 1`, $L_S + L_C$ alone comes to $-7.95$.
+# business: without it blue and grey did, with it brown and red do. (Dot products may tell such a
+# pair apart by length; cosines could not.) With `TOY_SEED` from 0 to 7 we saw $L_{BC}$ between
+# $-7.9$ and $-0.3$ without asking for it and below $-7.8$ with, the closest pair's cosine between
+# 0.92 and 1.00 without and 0.85 and 1.00 with.
 
 # %% [markdown]
 # ### $L_H$: all-speaker hard negative mining (Eq. 10)
@@ -625,7 +635,13 @@ assert l_bc(toy_proposed1.bases[-1]) < -7.5
 # although they are not in the mini-batch.
 
 # %%
-show(losses.HardNegativeMining.call, losses.HardNegativeMining._target_then_negatives)
+from speaker_bases.losses._ops import hardest_negatives
+
+show(losses.HardNegativeMining.call, hardest_negatives)
+
+# %% [markdown]
+# (`_target_then_negatives` looks up the cosines of the right speaker and of those that
+# `hardest_negatives` names.)
 
 # %%
 H = 2
@@ -645,11 +661,9 @@ print(f"ours {ours:.5f}, by hand {by_hand:.5f}")
 
 # %%
 toy_proposed2 = train_toy(
-    SpeakerBases(
-        TOY_SPEAKERS,
+    toy_bases(
         similarity="cosine",
         between_speaker=losses.BetweenSpeakerVariation(scale=5.0, reduction="mean"),
-        name="bases",
     ),
     loss=losses.HardNegativeMining(num_negatives=2, scale=5.0, reduction="mean"),
 )
@@ -681,10 +695,10 @@ tables = {title: by_speaker(mined(toy_proposed2, epoch)) for title, epoch in mom
 pictures.matrices(tables, "mined speaker", "speaker of the utterance")
 
 # %% [markdown]
-# (Speakers are numbered around the final circle.) At first whoever is near by chance is mined. In
-# the end it is the two **neighbours on the circle**, who sit beside the diagonal: the list of
-# hard negatives has become a map of who resembles whom. It changes much at first, and hardly at
-# the end:
+# (Dark: for all of the speaker's utterances. Speakers are numbered around the final circle.) At
+# first whoever is near by chance is mined. In the end it is mostly the two **neighbours on the
+# circle**, beside the diagonal and, as 7 and 0 are neighbours, in the corners: the list of hard
+# negatives has become a map of who resembles whom. It changes much at first, and hardly at the end:
 
 # %%
 epochs = range(1, 41)
@@ -700,7 +714,7 @@ last = by_speaker(tables[-1])
 neighbours = (np.eye(8, k=1) + np.eye(8, k=-1) + np.eye(8, k=7) + np.eye(8, k=-7)).astype(bool)
 share = last[neighbours].sum() / last.sum()
 print(f"{100 * share:.0f} % of the mined speakers are neighbours on the circle")
-assert share > 0.8 and np.mean(new[:5]) > np.mean(new[-5:])
+assert share > 0.7 and np.mean(new[:5]) > np.mean(new[-5:])
 
 # %% [markdown]
 # **Hoped for:** effort goes where confusion is. **Seen:** it does, and it adapts. Note what the
@@ -935,8 +949,9 @@ draw("speakers", "--system", best("proposed2").path)
 
 # %% [markdown]
 # **Figure 1:** a t-SNE map of five *training* speakers under $L_H + L_{BC}$. Dots are utterances,
-# triangles their means, crosses the bases. The paper says that a basis lies with its speaker.
-# t-SNE is only a drawing, so we also ask the numbers: which speaker's mean is nearest to a basis?
+# triangles their means, crosses the bases. The paper says that a basis lies with its speaker, and
+# so it does here. But t-SNE is only a drawing, so we also ask the numbers: which speaker's mean is
+# nearest to a basis?
 
 # %%
 space = load_speaker_space(best("proposed2"), DATA / "train")
@@ -970,7 +985,8 @@ print(f"the least there can be for bases: {-1 / (NUM_SPEAKERS - 1):+.4f}")
 # Two things to take from these numbers. The *bases* get what they were asked for: with $L_{BC}$
 # their mean cosine is near the least there can be, $-1/(N-1)$, which for many speakers is almost
 # nothing below 0. And centred bases need not mean centred *embeddings*: add one vector $v$ to all
-# embeddings, and every logit changes by $W_j \cdot v$, which the bias $b_j$ of Eq. 1 can take back.
+# embeddings, and every logit changes by $W_j \cdot v$, which the bias $b_j$ of Eq. 1 can take back;
+# and a $v$ at right angles to all bases (128 dimensions leave room beside 60) no logit sees at all.
 # In our moment of training the two histograms lie nearly on each other; look at what a full
 # `./run.sh --systems "center proposed1 proposed2"` makes of it. (The authors' later code has no
 # bias.)
