@@ -2,7 +2,8 @@
 # All systems, several seeds, and the ablation behind the defaults, on real speech in LibriSpeech's
 # layout: the runs of benchmarks/real_speech/runs.txt, one after the other, each scored on whole
 # test utterances and on their first 2 s. Every finished run adds its lines to the CSV; a run that
-# the CSV has is not made again, one that was interrupted goes on where it stopped.
+# the CSV has is not made again, one that was interrupted goes on where it stopped. At the end the
+# figures are drawn; benchmarks/real_speech/tables.py makes the tables.
 #
 # Usage: benchmarks/real_speech.sh --corpus-dir DIR --trials FILE [options]
 #
@@ -11,6 +12,7 @@ corpus_dir=                 # a folder in LibriSpeech's layout
 trials=                     # trial list in VoxCeleb's format
 runs=benchmarks/real_speech/runs.txt
 csv=docs/real-speech/results.csv
+figures=docs/real-speech    # where the figures go; "" for none
 data=data_real_speech       # data directories
 exp=exp_real_speech         # trained systems
 train_opts="--set dtype_policy=mixed_bfloat16"
@@ -23,7 +25,7 @@ use_active_env=false        # true: the Python environment that is active, inste
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 this=benchmarks/real_speech.sh
-options=" corpus_dir trials runs csv data exp train_opts use_active_env "
+options=" corpus_dir trials runs csv figures data exp train_opts use_active_env "
 
 fail() { echo "$this: error: $*" >&2; exit 1; }
 
@@ -51,7 +53,7 @@ export USE_ACTIVE_ENV=$use_active_env
 activate_environment "" || exit 1
 short=$data/test_2s
 if [ ! -f "$short/feats.scp" ]; then
-  python benchmarks/real_speech/first_seconds.py "$data/test" "$short" --seconds 2
+  python benchmarks/real_speech/pieces.py "$data/test" "$short" --seconds 2
 fi
 kaldi_feats/make_fbank.sh --nj 1 "$short"
 
@@ -107,3 +109,33 @@ while read -r name system epochs seeds settings; do
   done
 done <"$runs"
 echo "$(date +%H:%M:%S) every run of $runs is in $csv"
+[ -n "$figures" ] || exit 0
+
+# The figures: DET curves of the systems, Figure 1, Figure 2. A training utterance is cut into
+# pieces of 3 s, since a speaker with a single embedding has no cluster to draw.
+pieces=$data/train_pieces
+if [ ! -f "$pieces/feats.scp" ]; then
+  python benchmarks/real_speech/pieces.py "$data/train" "$pieces" --seconds 3 --pieces 4
+fi
+kaldi_feats/make_fbank.sh --nj 2 "$pieces"
+trained=()
+for name in baseline softmax center am_softmax ge2e proposed1 hard_negative proposed2; do
+  [ -f "$exp/$name/seed0/scores/$(basename "$data"/test/trials/*).cosine.txt" ] &&
+    trained+=("$exp/$name/seed0")
+done
+for list in "$data/test" "$short"; do
+  trials=$(basename "$list"/trials/*)
+  python -m speaker_bases.evaluate.figures det --systems "${trained[@]}" --data "$list" \
+    --list "$trials" --out "$figures/det-$trials.png"
+done
+for name in softmax hard_negative proposed2; do
+  [ -f "$exp/$name/seed0/embedder.keras" ] || exit 0
+  python -m speaker_bases.evaluate.embed --system "$exp/$name/seed0" --data "$pieces"
+done
+for name in softmax proposed2; do
+  python -m speaker_bases.evaluate.figures speakers --system "$exp/$name/seed0" --data "$pieces" \
+    --out "$figures/speakers-$name.png"
+done
+python -m speaker_bases.evaluate.figures impostors --data "$pieces" \
+  --systems "$exp/hard_negative/seed0" "$exp/proposed2/seed0" --out "$figures/impostors.png" 2>&1 |
+  sed -n 's/.* INFO \(L_.* impostor cosines\) .*/\1/p' >"$figures/impostors.txt"

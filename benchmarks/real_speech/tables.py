@@ -66,7 +66,7 @@ def update(documents: list[Path], path: Path, check: bool = False) -> None:
         raise InputError(f"{path}: no results; run benchmarks/real_speech.sh")
     for document in documents:
         old = document.read_text(encoding="utf-8")
-        new = filled(old, rows, document)
+        new = filled(old, rows, path.parent / "impostors.txt", document)
         if check and new != old:
             raise InputError(f"{document}: not what {path} says; run {Path(__file__).name} again")
         if new != old:
@@ -74,12 +74,13 @@ def update(documents: list[Path], path: Path, check: bool = False) -> None:
                 file.write(new)
 
 
-def filled(text: str, rows: Rows, where: Path) -> str:
+def filled(text: str, rows: Rows, impostors: Path, where: Path) -> str:
     """The document with its marked places filled."""
     tables = {
-        "real-speech-systems": systems_table,
-        "real-speech-ablation": ablation_table,
-        "real-speech-runs": runs_table,
+        "real-speech-systems": lambda: systems_table(rows),
+        "real-speech-ablation": lambda: ablation_table(rows),
+        "real-speech-runs": lambda: runs_table(rows),
+        "real-speech-impostors": lambda: impostors_table(impostors),
     }
     pattern = re.compile(
         r"(<!-- begin (real-speech-\S+): .*? -->\n).*?(<!-- end \2 -->)", re.DOTALL
@@ -88,7 +89,7 @@ def filled(text: str, rows: Rows, where: Path) -> str:
     def table(match: re.Match) -> str:
         if match[2] not in tables:
             raise InputError(f"{where}: no such table '{match[2]}'; there are {', '.join(tables)}")
-        return f"{match[1]}\n{tables[match[2]](rows)}\n\n{match[3]}"
+        return f"{match[1]}\n{tables[match[2]]()}\n\n{match[3]}"
 
     text, count = pattern.subn(table, text)
     if not count:
@@ -174,6 +175,15 @@ def runs_table(rows: Rows) -> str:
         )
     commands = dict.fromkeys(re.sub(r"(seed ?)\d+", r"\1K", row["command"]) for row in rows)
     return as_table(lines) + "\n\n```\n" + "\n".join(commands) + "\n```"
+
+
+def impostors_table(path: Path) -> str:
+    """The means under Figure 2, from the lines that real_speech.sh keeps of its making."""
+    lines = [["loss", "mean cosine", "pairs of training speakers"], ["---", "---:", "---:"]]
+    if path.exists():
+        found = re.findall(r"^(.+): mean (\S+) of (\d+) impostor", path.read_text(), re.MULTILINE)
+        lines += [[loss, mean, f"{int(pairs):,}"] for loss, mean, pairs in found]
+    return as_table(lines)
 
 
 def split(rows: Rows) -> tuple[Rows, Rows]:
