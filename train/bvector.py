@@ -93,6 +93,7 @@ def train_bvector(system: ExperimentDir, data_dir: Path, settings: Settings) -> 
         "utt2spk": data_dir / "utt2spk",
     }
     inputs = asdict(settings) | {name: digest(path) for name, path in files.items()}
+    inputs["unit_length"] = True  # a back-end made before that is trained again
     stamp = Stamp(system.bvector_done, inputs)
     if stamp.is_current() and system.bvector.is_file():
         log.info("%s: already complete", system.bvector)
