@@ -112,10 +112,10 @@ echo "$(date +%H:%M:%S) every run of $runs is in $csv"
 [ -n "$figures" ] || exit 0
 
 # The figures: DET curves of the systems, Figure 1, Figure 2. A training utterance is cut into
-# pieces of 3 s, since a speaker with a single embedding has no cluster to draw.
+# pieces as long as a crop: a speaker with a single embedding has no cluster to draw.
 pieces=$data/train_pieces
 if [ ! -f "$pieces/feats.scp" ]; then
-  python benchmarks/real_speech/pieces.py "$data/train" "$pieces" --seconds 3 --pieces 4
+  python benchmarks/real_speech/pieces.py "$data/train" "$pieces" --seconds 1.2 --pieces 10
 fi
 kaldi_feats/make_fbank.sh --nj 2 "$pieces"
 trained=()
