@@ -17,6 +17,7 @@ from speaker_bases.evaluate.trial_list import load_trial_list
 from speaker_bases.kaldi_feats.files import InputError, atomic_write, run_tool
 from speaker_bases.models import ExperimentDir
 
+CODE = ["conf", "kaldi_feats", "models", "losses", "train", "evaluate"]
 KEY = ["name", "seed", "epochs", "trial_list"]
 COLUMNS = [
     *KEY,
@@ -160,10 +161,14 @@ def _rates(experiment: ExperimentDir, data_dir: Path, trial_list: str) -> dict:
 
 
 def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or "unknown"
+    """The commit that is checked out, with a `+` if its code or settings have been changed."""
+
+    def git(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+
+    head = git("rev-parse", "--short", "HEAD").stdout.strip()
+    changed = git("diff", "--quiet", "HEAD", "--", *CODE).returncode
+    return f"{head}{'+' if changed else ''}" if head else "unknown"
 
 
 if __name__ == "__main__":
