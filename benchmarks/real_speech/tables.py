@@ -10,11 +10,9 @@ and what stands between them is written anew from the CSV.
 
 import argparse
 import re
-import sys
 from itertools import groupby
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 from record import read_rows
 
 from speaker_bases.kaldi_feats.files import InputError, atomic_write, run_tool
