@@ -4,7 +4,7 @@
 
 prints the median seconds of a step of system softmax on random crops, forward, backward and Adam,
 for each dtype policy with Keras's own BatchNormalization and with the layer that the networks use
-(models/batch_normalization.py), as a ratio to Keras's in float32. The ways take turns in one
+(train/fused_normalization.py), as a ratio to Keras's in float32. The ways take turns in one
 process. The fused operation is TensorFlow's: on another backend the ratios are about 1.
 """
 
@@ -20,6 +20,7 @@ from keras import layers
 
 from speaker_bases.losses import SpeakerBases
 from speaker_bases.models import residual_stage, resnet34
+from speaker_bases.train.fused_normalization import use_fused_normalization
 
 POLICIES = ("float32", "mixed_bfloat16")
 FUSED = residual_stage.FusedBatchNormalization
@@ -35,6 +36,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9, help="timed (default: 9)")
     parser.add_argument("--jit", action="store_true", help="compile with XLA (always on JAX)")
     args = parser.parse_args()
+    use_fused_normalization()
 
     rng = np.random.default_rng(0)
     features = rng.normal(size=(args.batch, args.frames, 64)).astype("float32")

@@ -16,6 +16,7 @@ from ..losses import (
     SpeakerBases,
 )
 from ..models import resnet34
+from .fused_normalization import use_fused_normalization
 
 KERAS_REDUCTION = {"sum": "sum", "mean": "sum_over_batch_size"}
 
@@ -48,6 +49,7 @@ def build_model(config: dict[str, Any], num_speakers: int) -> keras.Model:
     Raises:
         InputError: if the losses do not fit the number of speakers.
     """
+    use_fused_normalization()
     losses = config["losses"]
     decay = keras.regularizers.L2(config["weight_decay"]) if config["weight_decay"] else None
     backbone = resnet34(
