@@ -1,8 +1,10 @@
 """benchmarks/real_speech.sh: from a corpus to lines of results, and from those to tables."""
 
+import importlib.metadata
 import importlib.util
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -170,6 +172,50 @@ def test_pieces_follow_each_other_to_the_end(tool, two_recordings, tmp_path):
     assert read(out / "wav" / "a-1-2.wav") == list(range(16000, 30000))
     assert set(read_table(out / "utt2spk").values()) == {"a"}
     assert not (out / "trials").exists()
+
+
+def test_a_public_encoder_is_scored_like_a_system(tool, tmp_path, monkeypatch):
+    """A stand-in for Resemblyzer that tells speakers apart by the mean of the recording."""
+
+    class VoiceEncoder:
+        def __init__(self, device, verbose):
+            pass
+
+        def embed_utterance(self, sound):
+            return np.array([np.sin(sound.mean()), np.cos(sound.mean())])
+
+    public = types.ModuleType("resemblyzer")
+    public.VoiceEncoder = VoiceEncoder
+    public.preprocess_wav = lambda path: soundfile.read(path)[0]
+    monkeypatch.setitem(sys.modules, "resemblyzer", public)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: f"{name} 1")
+    wav_scp, utt2spk = {}, {}
+    for number, speaker in enumerate("abcd"):
+        for utterance, error in ((f"{speaker}-1", 0.01), (f"{speaker}-2", -0.01)):
+            path = tmp_path / f"{utterance}.wav"
+            soundfile.write(path, np.full(99, number / 4 + error), 8000, "FLOAT")
+            wav_scp[utterance], utt2spk[utterance] = str(path), speaker
+    pairs = [(one, two) for one in utt2spk for two in utt2spk if one < two]
+    for name in ("test", "test_2s"):
+        data_dir = tmp_path / "data" / name
+        write_data_dir(data_dir, wav_scp, utt2spk)
+        (data_dir / "trials").mkdir()
+        words = {True: "target", False: "nontarget"}
+        lines = [f"{one} {two} {words[utt2spk[one] == utt2spk[two]]}\n" for one, two in pairs]
+        (data_dir / "trials" / name).write_text("".join(lines))
+
+    results = tmp_path / "results.csv"
+    tool("public_encoder").run(tmp_path / "data", tmp_path / "exp", results)
+    rows = tool("record").read_rows(results)
+    assert [(row["name"], row["trial_list"], row["eer_percent"]) for row in rows] == [
+        ("resemblyzer", "test", "0.00"),
+        ("resemblyzer", "test_2s", "0.00"),
+    ]
+    assert rows[0]["trials"] == "28" and rows[0]["targets"] == "4"
+
+    monkeypatch.setitem(sys.modules, "resemblyzer", None)
+    with pytest.raises(InputError, match="pip install resemblyzer"):
+        tool("public_encoder").run(tmp_path / "data", tmp_path / "exp", results)
 
 
 def test_the_means_under_figure_2(tool, tmp_path):

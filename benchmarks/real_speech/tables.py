@@ -23,6 +23,7 @@ SHORT = "-2s"  # the end of the name of a list of first seconds
 
 SYSTEMS = (
     "baseline",
+    "resemblyzer",
     "softmax",
     "center",
     "am_softmax",
@@ -109,16 +110,17 @@ def systems_table(rows: Rows) -> str:
     for _, group in groupby(sorted(rows, key=order), key=order):
         group = list(group)
         whole, short = split(group)
-        minutes = [float(row["train_seconds"]) / 60 for row in whole]
+        minutes = sum(float(row["train_seconds"]) / 60 for row in whole) / len(whole)
+        trained = int(whole[0]["epochs"]) > 0
         lines.append(
             [
                 whole[0]["name"],
                 whole[0]["loss"],
-                whole[0]["steps"],
+                whole[0]["steps"] if trained else "-",
                 " ".join(sorted(row["seed"] for row in whole)),
                 mean_and_range(whole),
                 mean_and_range(short),
-                f"{sum(minutes) / len(minutes):.1f}",
+                f"{minutes:.1f}" if trained else "-",
             ]
         )
     return as_table(lines)
@@ -130,7 +132,7 @@ def ablation_table(rows: Rows) -> str:
         ["run", "what is changed", "steps", "EER %, whole utterances", "EER %, first 2 s"],
         ["---", "---", "---:", "---:", "---:"],
     ]
-    rows = [row for row in rows if row["seed"] == "0" and row["name"] != "baseline"]
+    rows = [row for row in rows if row["seed"] == "0" and int(row["epochs"])]
     changed = [row for row in rows if row["name"] not in SYSTEMS]
     bases = dict.fromkeys(base_of(row) for row in changed)
     epochs = min((int(row["epochs"]) for row in changed), default=0)

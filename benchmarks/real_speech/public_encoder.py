@@ -1,0 +1,80 @@
+"""A public encoder on the same trial lists, to tell how hard they are: Resemblyzer's.
+
+    pip install resemblyzer "setuptools<80"
+    python benchmarks/real_speech/public_encoder.py --data data_real_speech --exp exp_real_speech
+
+Resemblyzer 0.1.4 holds an LSTM trained with GE2E on thousands of speakers of LibriSpeech's
+train-other, VoxCeleb1 and VoxCeleb2; it takes the recordings, not our features. Its embeddings are
+written as those of a system EXP/resemblyzer/seed0, scored by cosine and recorded like any other.
+"""
+
+import argparse
+import importlib.metadata
+from pathlib import Path
+
+import yaml
+from record import record
+from tqdm import tqdm
+
+from speaker_bases.evaluate.score import score
+from speaker_bases.kaldi_feats.data_dir import read_table
+from speaker_bases.kaldi_feats.files import InputError, atomic_write, run_tool
+from speaker_bases.kaldi_feats.reader import VectorWriter
+from speaker_bases.models import ExperimentDir
+
+NAME = "resemblyzer"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Embed, score and record both test sets; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, default=Path("data_real_speech"))
+    parser.add_argument("--exp", type=Path, default=Path("exp_real_speech"))
+    parser.add_argument("--csv", type=Path, default=Path("docs/real-speech/results.csv"))
+    args = parser.parse_args(argv)
+    return run_tool(lambda: run(args.data, args.exp, args.csv))
+
+
+def run(data: Path, exp: Path, csv: Path) -> None:
+    """Embed, score and record ``data/test`` and ``data/test_2s``.
+
+    Raises:
+        InputError: Resemblyzer is not installed, or a data directory is not there.
+    """
+    data_dirs = [data / "test", data / "test_2s"]
+    system = ExperimentDir(exp / NAME / "seed0")
+    embed(system, data_dirs)
+    for data_dir in data_dirs:
+        for trials in sorted((data_dir / "trials").glob("[!.]*")):
+            score(system, data_dir, trials.name)
+    record(csv, system.path, data_dirs, "", "python benchmarks/real_speech/public_encoder.py")
+
+
+def embed(system: ExperimentDir, data_dirs: list[Path]) -> None:
+    """Write the embeddings of each data directory, from its ``wav.scp``."""
+    try:
+        import resemblyzer
+    except ImportError as error:
+        raise InputError(f'{error}; pip install resemblyzer "setuptools<80"') from error
+    encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
+    for data_dir in data_dirs:
+        recordings = read_table(data_dir / "wav.scp")
+        with VectorWriter(system.embeddings(data_dir.name)) as writer:
+            for utterance, path in tqdm(recordings.items(), desc=str(data_dir), disable=None):
+                sound = resemblyzer.preprocess_wav(Path(path))
+                writer.write(utterance, encoder.embed_utterance(sound))
+    config = {
+        "system": NAME,
+        "loss": f"L_G: the LSTM of Resemblyzer {importlib.metadata.version(NAME)}, "
+        "trained elsewhere on thousands of speakers",
+        "seed": 0,
+        "features": {},  # none of ours
+    }
+    with atomic_write(system.speakers):
+        pass  # trained on nobody of these
+    with atomic_write(system.config) as file:
+        yaml.safe_dump(config, file, sort_keys=False)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
