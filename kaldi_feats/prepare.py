@@ -3,11 +3,11 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable
 
 import joblib
 
 from . import download, librispeech, synthetic, voxceleb
+from .arguments import whole_number
 from .corpus import Corpus, install
 from .files import run_tool
 
@@ -26,20 +26,11 @@ def build_parser() -> argparse.ArgumentParser:
         options.add_argument("--data", default="data", help="where to write (%(default)s)")
         options.add_argument(
             "--nj",
-            type=_count(1),
+            type=whole_number(1),
             default=joblib.cpu_count(),
             help="processes at a time, where there is audio to make (%(default)s)",
         )
     return parser
-
-
-def _count(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= {least}")
-        return int(text)
-
-    return parse
 
 
 def _add_synthetic(corpora: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -57,7 +48,7 @@ def _add_synthetic(corpora: argparse._SubParsersAction) -> argparse.ArgumentPars
         ("test-utterances", 2, 10, "utterances of each test speaker"),
     ]:
         options.add_argument(
-            f"--{name}", type=_count(least), default=default, help=f"{what} (%(default)s)"
+            f"--{name}", type=whole_number(least), default=default, help=f"{what} (%(default)s)"
         )
     return options
 
