@@ -12,9 +12,9 @@ class AddedLoss(keras.metrics.Metric):
 
     A `keras.metrics.Mean` in a layer would do on TensorFlow. On JAX the state of metrics is out
     of reach of a layer's `call` (what is written there is lost), but that of weights is not: so
-    the sum and the count are non-trainable weights of the layer. Inside a jitted step on JAX the
-    result reads NaN (a progress bar may show it); from the end of the epoch on it is right, on
-    every backend.
+    the sum and the count are non-trainable weights of the layer. What a jitted step on JAX
+    returns of it is NaN: a progress bar shows that within an epoch, `train_on_batch` always. In
+    the logs at an epoch's end, and by `model.get_metrics_result()`, it is right on every backend.
 
     Args:
         name: Name of the metric, a key of the logs.

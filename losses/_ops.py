@@ -1,6 +1,7 @@
 """What the losses share: labels, norms and products in float32, mining, argument checks."""
 
 import functools
+import operator
 
 import keras
 from keras import ops
@@ -26,13 +27,14 @@ def check_reduction(reduction: str) -> str:
 
 
 def check_count(name: str, value: int) -> int:
-    """``value`` itself, or a ValueError if it is not a positive integer."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    """``value`` as an int, NumPy's integers too; a ValueError if it is no positive integer."""
+    is_count = hasattr(value, "__index__") and not isinstance(value, bool)
+    if not is_count or operator.index(value) < 1:
         raise ValueError(
             f"Invalid value for argument `{name}`. Expected a positive integer. "
             f"Received: {name}={value!r}"
         )
-    return value
+    return operator.index(value)
 
 
 def check_num_negatives(num_negatives: int, num_speakers: int) -> None:
@@ -46,8 +48,35 @@ def check_num_negatives(num_negatives: int, num_speakers: int) -> None:
 
 
 def as_labels(speakers):
-    """Speaker labels as int32 of shape (batch,), from integers of shape (batch,) or (batch, 1)."""
+    """Speaker labels as int32 of shape (batch,), from integers of shape (batch,) or (batch, 1).
+
+    Raises:
+        ValueError: If they have another shape, as one-hot labels do.
+    """
+    shape = ops.shape(speakers)
+    if len(shape) > 2 or (len(shape) == 2 and shape[1] not in (1, None)):
+        raise ValueError(
+            "Invalid shape of the speaker labels. Expected integers of shape (batch,) or "
+            f"(batch, 1); for one-hot labels take their argmax. Received: shape={tuple(shape)}"
+        )
     return ops.reshape(ops.cast(speakers, "int32"), (-1,))
+
+
+def known_labels(speakers, num_speakers: int):
+    """Labels that index N rows safely, and which of them were between 0 and N - 1: two (batch,).
+
+    No backend but TensorFlow's on CPUs refuses an index out of range; the others read another
+    speaker's row. So what is computed for a wrong label is made NaN (by `nan_unless`), as
+    cross-entropies do on GPUs: a label too many, or counted from 1, shows in the first loss.
+    """
+    known = ops.logical_and(speakers >= 0, speakers < num_speakers)
+    return ops.where(known, speakers, 0), known
+
+
+def nan_unless(known, values):
+    """Values (batch, ...) with NaN in the rows whose label is not known."""
+    known = ops.reshape(known, (-1,) + (1,) * (len(values.shape) - 1))
+    return ops.where(known, values, float("nan"))
 
 
 def inverse_norms(x, axis):

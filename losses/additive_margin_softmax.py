@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ._ops import as_labels, check_reduction
+from ._ops import as_labels, check_reduction, known_labels, nan_unless
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
@@ -27,7 +27,8 @@ class AdditiveMarginSoftmax(keras.losses.Loss):
             pass through it, and bfloat16 turns 1211 into 1208.
 
     Call arguments:
-        y_true: Labels of the speakers, integers of shape `(batch,)` or `(batch, 1)`.
+        y_true: Labels, integers from 0 to N - 1, of shape `(batch,)` or `(batch, 1)`; a label of
+            no speaker makes the loss NaN.
         y_pred: Cosines of shape `(batch, num_speakers)`, as `SpeakerBases` with
             `similarity="cosine"` computes them.
         sample_weight: Optional weights of shape `(batch,)`.
@@ -59,10 +60,11 @@ class AdditiveMarginSoftmax(keras.losses.Loss):
         self.margin = margin
 
     def call(self, y_true, y_pred):
-        speakers = as_labels(y_true)
+        speakers, known = known_labels(as_labels(y_true), y_pred.shape[-1])
         is_target = ops.one_hot(speakers, y_pred.shape[-1], dtype=y_pred.dtype)
         logits = self.scale * (y_pred - self.margin * is_target)
-        return ops.sparse_categorical_crossentropy(speakers, logits, from_logits=True)
+        losses = ops.sparse_categorical_crossentropy(speakers, logits, from_logits=True)
+        return nan_unless(known, losses)
 
     def get_config(self):
         return {

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from ._added_loss import AddedLoss
-from ._ops import as_labels, check_count, check_reduction
+from ._ops import as_labels, check_count, check_reduction, known_labels, nan_unless
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
@@ -22,8 +22,8 @@ class CenterLoss(keras.layers.Layer):
     The layer returns its embeddings as they are and adds L_C as a loss, to be used beside another
     one, e.g. the softmax of Eq. 1. The loss is that of the centres before the update, and no
     gradient reaches the centres. They move only in training, once per mini-batch, and only while
-    `alpha` is not 0: the callback `CenterUpdate` sets it for the time of `fit`. Nothing of the
-    size of the centres is made beside them.
+    `alpha` is not 0: the callback `CenterUpdate` sets it for the time of `fit`; without it they
+    stay where they began, at random. Nothing of the size of the centres is made beside them.
 
     Args:
         num_speakers: N.
@@ -34,7 +34,8 @@ class CenterLoss(keras.layers.Layer):
 
     Call arguments:
         embeddings: e, of shape `(batch, dim)`.
-        speakers: Labels, integers of shape `(batch,)` or `(batch, 1)`.
+        speakers: Labels, integers from 0 to N - 1, of shape `(batch,)` or `(batch, 1)`; a label of
+            no speaker makes the loss NaN.
         training: Whether the centres move.
 
     Output shape:
@@ -76,23 +77,29 @@ class CenterLoss(keras.layers.Layer):
 
     def call(self, embeddings, speakers, training=None):
         speakers = as_labels(speakers)
-        centers = ops.stop_gradient(_rows(self.centers, speakers))
+        rows, known = known_labels(speakers, self.num_speakers)
+        centers = ops.stop_gradient(_rows(self.centers, rows))
         away = ops.cast(embeddings, self.variable_dtype) - centers
 
-        losses = self.weight / 2 * ops.sum(ops.square(away), axis=-1)
+        losses = nan_unless(known, self.weight / 2 * ops.sum(ops.square(away), axis=-1))
         loss = ops.mean(losses) if self.reduction == "mean" else ops.sum(losses)
         self.add_loss(loss)
         self.added_loss.update_state(loss)
 
         if training:
-            self._update_centers(speakers, ops.stop_gradient(away))
+            away = ops.where(known[:, None], ops.stop_gradient(away), 0.0)
+            self._update_centers(speakers, rows, away)
         return embeddings
 
-    def _update_centers(self, speakers, away):
+    def _update_centers(self, speakers, rows, away):
         """Eq. 3: every utterance moves its centre by its share, so that repetitions add up."""
         same = ops.cast(speakers[:, None] == speakers[None, :], away.dtype)
         count = ops.sum(same, axis=1, keepdims=True)
-        _add_to_rows(self.centers, speakers, self.alpha * away / (1.0 + count))
+        _add_to_rows(self.centers, rows, self.alpha * away / (1.0 + count))
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        self.alpha.assign(0.0)  # a file saved while training: what is loaded is not being trained
 
     def compute_output_spec(self, embeddings, speakers, training=None):
         return keras.KerasTensor(embeddings.shape, embeddings.dtype)

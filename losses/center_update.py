@@ -9,8 +9,9 @@ from .center_loss import CenterLoss
 class CenterUpdate(keras.callbacks.Callback):
     """Lets the centres of every `CenterLoss` in the model move while `fit` runs, Eq. 3.
 
-    Sets the layers' `alpha` when training begins and back to 0 when it ends, so that the centres
-    of a trained model are frozen. Eq. 3 itself happens inside the layer.
+    Sets the layers' `alpha` while training and back to 0 when it ends, so that the centres of a
+    trained model are frozen. Eq. 3 itself happens inside the layer. Callbacks that restore weights
+    at the end (`EarlyStopping`) come before it in the list, or they would restore `alpha` too.
 
     Args:
         alpha: Step size of Eq. 3, 0.5 in the paper.
@@ -41,6 +42,9 @@ class CenterUpdate(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if not self._centers():
             raise ValueError("CenterUpdate found no CenterLoss layer in the model.")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Not once when training begins: callbacks that load weights then would take it back.
         self._set_alpha(self.alpha)
 
     def on_train_end(self, logs=None):

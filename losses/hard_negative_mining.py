@@ -9,6 +9,8 @@ from ._ops import (
     check_num_negatives,
     check_reduction,
     hardest_negatives,
+    known_labels,
+    nan_unless,
 )
 
 
@@ -34,7 +36,8 @@ class HardNegativeMining(keras.losses.Loss):
             pass through it, and bfloat16 turns 1211 into 1208.
 
     Call arguments:
-        y_true: Labels of the speakers, integers of shape `(batch,)` or `(batch, 1)`.
+        y_true: Labels, integers from 0 to N - 1, of shape `(batch,)` or `(batch, 1)`; a label of
+            no speaker makes the loss NaN.
         y_pred: What `SpeakerBases` with `similarity="cosine"` returns: the cosines with all
             speakers, shape `(batch, num_speakers)`, or, if it mined for us, those with the target
             and its H hardest negatives, shape `(batch, 1, 1 + H)`.
@@ -88,10 +91,10 @@ class HardNegativeMining(keras.losses.Loss):
                 )
             return y_pred[:, 0]
         check_num_negatives(self.num_negatives, width)
-        speakers = as_labels(y_true)
+        speakers, known = known_labels(as_labels(y_true), width)
         negatives = hardest_negatives(y_pred, speakers, self.num_negatives)
         columns = ops.concatenate([speakers[:, None], negatives], axis=1)
-        return ops.take_along_axis(y_pred, columns, axis=1)
+        return nan_unless(known, ops.take_along_axis(y_pred, columns, axis=1))
 
     def get_config(self):
         return {

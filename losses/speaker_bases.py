@@ -10,6 +10,8 @@ from ._ops import (
     check_num_negatives,
     hardest_negatives,
     inverse_norms,
+    known_labels,
+    nan_unless,
     product,
     unit,
 )
@@ -47,8 +49,8 @@ class SpeakerBases(keras.layers.Layer):
 
     Call arguments:
         embeddings: e, of shape `(batch, dim)`.
-        speakers: Labels, integers of shape `(batch,)` or `(batch, 1)`. Only needed, and only
-            used, for mining.
+        speakers: Labels, integers from 0 to N - 1, of shape `(batch,)` or `(batch, 1)`. Only
+            needed, and only used, for mining; a label of no speaker makes its cosines NaN.
 
     Output shape:
         `(batch, num_speakers)`; if mined, `(batch, 1, 1 + num_negatives)`, the target first. It
@@ -101,14 +103,15 @@ class SpeakerBases(keras.layers.Layer):
         self.bases_initializer = keras.initializers.get(bases_initializer)
         self.bases_regularizer = keras.regularizers.get(bases_regularizer)
         self.between_speaker = keras.regularizers.get(between_speaker)
-        self.num_negatives = num_negatives
+        self.num_negatives = None
         if not isinstance(self.between_speaker, BetweenSpeakerVariation | None):
             raise ValueError(
                 "Invalid value for argument `between_speaker`. Expected a "
                 f"BetweenSpeakerVariation. Received: between_speaker={between_speaker!r}"
             )
         if num_negatives is not None:
-            check_num_negatives(check_count("num_negatives", num_negatives), num_speakers)
+            self.num_negatives = check_count("num_negatives", num_negatives)
+            check_num_negatives(self.num_negatives, self.num_speakers)
             if similarity != "cosine":
                 raise ValueError(
                     "Invalid value for argument `num_negatives`. Expected None unless "
@@ -156,13 +159,14 @@ class SpeakerBases(keras.layers.Layer):
         The choice is made in the device's own precision (TF32 on GPUs: among cosines within 1e-3
         of each other it may err); the cosines and their gradient have float32's.
         """
+        speakers, known = known_labels(speakers, self.num_speakers)
         fixed = ops.stop_gradient(bases)
         all_cosines = ops.matmul(ops.stop_gradient(embeddings), fixed) * inverse_norms(fixed, 0)
         negatives = hardest_negatives(all_cosines, speakers, self.num_negatives)
         columns = ops.concatenate([speakers[:, None], negatives], axis=1)
         chosen = unit(_columns(bases, columns), axis=0)  # (dim, batch, 1 + H)
         cosines = ops.sum(ops.transpose(embeddings)[:, :, None] * chosen, axis=0)
-        return cosines[:, None, :]
+        return nan_unless(known, cosines[:, None, :])
 
     def compute_output_shape(self, embeddings_shape, speakers_shape=None):
         if self._mines(speakers_shape):

@@ -111,6 +111,45 @@ def test_alpha_is_set_while_fit_runs_and_in_nested_models():
     assert float(layer.alpha) == 0
 
 
+def test_centers_stay_frozen_in_a_model_saved_while_training(tmp_path):
+    """And in one whose weights a callback restores when training begins."""
+    path = tmp_path / "model.keras"
+    features, labels = utterances()
+    inputs = [features, labels]
+    keep = keras.callbacks.ModelCheckpoint(path)
+    trained_model().fit(inputs, labels, verbose=0, callbacks=[CenterUpdate(), keep])
+    model = keras.saving.load_model(path)
+    layer = model.get_layer("center")
+    before = ops.convert_to_numpy(layer.centers)
+    model.fit(inputs, labels, verbose=0)
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer.centers), before)
+
+    class Restore(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.load_weights(path)
+
+    model.fit(inputs, labels, verbose=0, callbacks=[CenterUpdate(), Restore()])
+    assert (ops.convert_to_numpy(layer.centers) != before).any()
+
+
+def test_a_label_of_no_speaker_moves_no_center():
+    layer = CenterLoss(SPEAKERS)
+    features, labels = utterances(1)
+    layer.build(features.shape, labels.shape)
+    layer.alpha.assign(0.5)
+    before = ops.convert_to_numpy(layer.centers)
+    layer(features, np.array([0, -1, SPEAKERS, 1, 0]), training=True)
+    moved = (ops.convert_to_numpy(layer.centers) != before).any(axis=1)
+    assert np.flatnonzero(moved).tolist() == [0, 1]
+    same = np.array([0, 0, 1])  # as if the others were not there
+    rows = features[[0, 4, 3]].astype("float64")
+    expected = before.astype("float64")
+    for speaker in (0, 1):
+        away = expected[speaker] - rows[same == speaker]
+        expected[speaker] -= 0.5 * away.sum(axis=0) / (1 + len(away))
+    np.testing.assert_allclose(ops.convert_to_numpy(layer.centers), expected, rtol=1e-5, atol=1e-7)
+
+
 def test_no_gradient_reaches_the_centers(calculus):
     layer = CenterLoss(SPEAKERS, weight=2.0)
     features, labels = utterances(1)

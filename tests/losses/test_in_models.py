@@ -115,6 +115,50 @@ def test_sample_weights_and_column_labels(loss):
     assert float(loss(labels[:, None], cosines)) == pytest.approx(sum(single), rel=1e-5)
 
 
+def mined_cosines(embeddings, labels):
+    layer = SpeakerBases(5, "cosine", num_negatives=2)
+    layer.mine_from = 2
+    return layer(embeddings, labels)
+
+
+def center_loss(embeddings, labels):
+    layer = CenterLoss(5)
+    layer(embeddings, labels)
+    return layer.losses[0]
+
+
+ON_LABELS = {
+    "am_softmax": lambda e, y: AdditiveMarginSoftmax()(y, e),
+    "hard_negative dense": lambda e, y: HardNegativeMining(2)(y, e),
+    "hard_negative mined": lambda e, y: HardNegativeMining(2)(y, mined_cosines(e, y)),
+    "center": center_loss,
+}
+
+
+@pytest.mark.parametrize("loss", ON_LABELS)
+def test_a_label_of_no_speaker_makes_the_loss_nan(loss):
+    embeddings = np.random.default_rng(0).uniform(-1, 1, size=(3, 5)).astype("float32")
+    assert np.isfinite(float(ON_LABELS[loss](embeddings, np.array([0, 4, 2]))))
+    for wrong in (-1, 5, 1000):
+        assert np.isnan(float(ON_LABELS[loss](embeddings, np.array([0, wrong, 2]))))
+
+
+@pytest.mark.parametrize("loss", ON_LABELS)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_one_hot_labels_are_refused(loss, batch):
+    embeddings = np.ones((batch, 5), "float32")
+    with pytest.raises(ValueError, match=r"for one-hot labels take their argmax. .*, 5\)"):
+        ON_LABELS[loss](embeddings, np.eye(5, dtype="int32")[:batch])
+
+
+def test_counts_of_numpy_are_counts():
+    labels = np.array([0, 3, 1])
+    layer = SpeakerBases(labels.max() + 1, "cosine", num_negatives=np.int64(2))
+    config = layer.get_config()
+    assert type(config["num_speakers"]) is type(config["num_negatives"]) is int
+    assert SpeakerBases.from_config(config).num_speakers == 4
+
+
 def test_speakers_beyond_the_half_precision_integers_train_right(models):
     """In a whole model under mixed precision, label 1211 is 1211."""
     features, speakers = keras.Input((4,)), keras.Input((), dtype="int32")
