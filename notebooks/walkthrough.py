@@ -729,8 +729,9 @@ assert share > 0.7 and np.mean(new[:5]) > np.mean(new[-5:])
 
 # %%
 from speaker_bases.losses import BetweenSpeakerVariation, HardNegativeMining
-from speaker_bases.train.crops import CropStream, ShuffledUtterances
-from speaker_bases.train.trainer import TrainingData
+from speaker_bases.train.crops import CropStream
+from speaker_bases.train.data import TrainingData
+from speaker_bases.train.samplers import ShuffledUtterances
 
 SMALL = ResNetTable(
     conv1_filters=16,

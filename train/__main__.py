@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from ..kaldi_feats.arguments import whole_number
 from ..kaldi_feats.files import run_tool
 
 
@@ -17,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--corpus", required=True, help="conf/corpora/<corpus>.yaml")
     parser.add_argument("--data", required=True, help="training data directory with features")
     parser.add_argument("--out", required=True, help="<exp>/<system>/seed<k>")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole_number(0), default=0)
     parser.add_argument("--epochs", type=int, help="instead of the corpus file's")
     parser.add_argument(
         "--set",
@@ -27,18 +28,34 @@ def main(argv: list[str] | None = None) -> int:
         dest="overrides",
         help="any other setting, such as losses.hard_negative.num_negatives=50; may be repeated",
     )
-    parser.add_argument("--workers", type=int, default=1, help="threads that read features ahead")
+    parser.add_argument(
+        "--workers",
+        type=whole_number(1),
+        default=1,
+        help="threads that read features ahead, if 2 or more; with 1 TensorFlow has one of its "
+        "own, and JAX reads between the steps",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="only say whether the settings are right and fit the data; builds and writes nothing",
+    )
     args = parser.parse_args(argv)
 
     def body() -> None:
-        # Keras takes seconds to import: not before the arguments are known to be good.
         from .config import load_config
-        from .trainer import train
+        from .data import TrainingData
 
         overrides = list(args.overrides)
         if args.epochs is not None:
             overrides.append(f"epochs={args.epochs}")
         config = load_config(args.system, args.corpus, overrides)
+        TrainingData(args.data).check(config)
+        if args.check:
+            return
+        # Keras takes seconds to import: not before the settings are known to be good.
+        from .trainer import train
+
         if not train(config, args.data, args.out, seed=args.seed, workers=args.workers):
             raise KeyboardInterrupt
 

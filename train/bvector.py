@@ -9,13 +9,13 @@ overlap in a short utterance, so that such pairs are easier than those of a test
 
 import argparse
 import logging
-import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..kaldi_feats.arguments import whole_number
 from ..kaldi_feats.data_dir import read_table
 from ..kaldi_feats.files import InputError, Stamp, digest, run_tool
 from ..kaldi_feats.reader import FeatureReader, read_vectors
@@ -57,11 +57,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     default = Settings()
     for name, kind, what in [
-        ("epochs", _count(1), "times that each utterance is the first of a target pair"),
-        ("batch-size", _count(2), "pairs in a batch, half of them target pairs"),
+        ("epochs", whole_number(1), "times that each utterance is the first of a target pair"),
+        ("batch-size", whole_number(2), "pairs in a batch, half of them target pairs"),
         ("learning-rate", float, "of Adam"),
-        ("crops", _count(2), "in place of the utterance of a speaker who has only one"),
-        ("seed", _count(0), "of the weights, the dropout and the pairs"),
+        ("crops", whole_number(2), "in place of the utterance of a speaker who has only one"),
+        ("seed", whole_number(0), "of the weights, the dropout and the pairs"),
     ]:
         value = getattr(default, name.replace("-", "_"))
         parser.add_argument(f"--{name}", type=kind, default=value, help=f"{what} ({value})")
@@ -163,6 +163,7 @@ def _fit(
     import keras  # takes seconds: not before the inputs are known to be good
 
     from ..models.bvector import bvector
+    from .saving import save_model
 
     keras.utils.set_random_seed(settings.seed)
     model = bvector(*_statistics(embeddings))
@@ -192,9 +193,7 @@ def _fit(
             f"{system.bvector_log}: the loss is not finite; lower --learning-rate and look at "
             "the embeddings"
         )
-    beside = system.bvector.with_name(f".{system.bvector.name}.tmp.keras")
-    model.save(beside)
-    os.replace(beside, system.bvector)
+    save_model(model, system.bvector)
 
 
 def _statistics(embeddings: np.ndarray, block: int = 16_384) -> tuple[np.ndarray, np.ndarray]:
@@ -212,15 +211,6 @@ def _statistics(embeddings: np.ndarray, block: int = 16_384) -> tuple[np.ndarray
     mean = sum(rows.sum(axis=0) for rows in blocks()) / count
     variance = sum(((rows - mean) ** 2).sum(axis=0) for rows in blocks()) / count
     return mean, np.where(variance > 1e-12, variance, 1.0)
-
-
-def _count(least: int):
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= {least}")
-        return int(text)
-
-    return parse
 
 
 if __name__ == "__main__":

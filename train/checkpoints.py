@@ -121,6 +121,11 @@ class Checkpoints(keras.callbacks.Callback):
         self._batch = -1
         self._handlers: dict[int, object] = {}
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the training is to go no further, though epochs are left."""
+        return self.interrupted or self.diverged
+
     def on_train_begin(self, logs=None):
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._interrupt)
@@ -144,8 +149,12 @@ class Checkpoints(keras.callbacks.Callback):
         self.step += batch - self._batch
         self._batch = batch
         if not np.isfinite((logs or {}).get("loss", 0.0)):
-            self.diverged = self.model.stop_training = True
-        elif self.interrupted or time.monotonic() - self._saved_at > self._seconds:
+            self.diverged = True
+        if self.stopped:
+            self.model.stop_training = True
+        if self.diverged:
+            return
+        if self.interrupted or time.monotonic() - self._saved_at > self._seconds:
             self._save()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -160,9 +169,9 @@ class Checkpoints(keras.callbacks.Callback):
     def _interrupt(self, number, frame) -> None:
         if self.interrupted:
             raise KeyboardInterrupt
+        # No more than this: `self.model`, on JAX, would take the state out of the step in hand.
         self.interrupted = True
         log.warning("stopping after this batch; once more to stop at once")
-        self.model.stop_training = True
 
 
 def _list(folder: Path) -> list[Path]:

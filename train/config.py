@@ -9,56 +9,9 @@ from typing import Any
 import yaml
 
 from ..kaldi_feats.files import InputError, atomic_write
+from .schema import SCHEMA, Number, Section
 
-REDUCTION = ("sum", "mean")
-
-
-class Section(dict):
-    """A part of the configuration that may be left out or set to null."""
-
-
-# What each key may hold: a type, a tuple of allowed words, or a nested dictionary. `float` takes
-# integers too. A dictionary of `{str: type}` takes any keys.
-SCHEMA = {
-    # what the row of the paper's table says; none of it changes the training
-    "title": str,
-    "loss": str,
-    "paper_table": int,
-    "paper_eer": Section({str: float}),
-    "description": str,
-    # how its embeddings are compared unless --backend says otherwise
-    "backend": ("cosine", "bvector"),
-    # the system
-    "network": ("table1", "table3"),
-    "similarity": ("dot", "cosine"),
-    "losses": {
-        "softmax": Section(reduction=REDUCTION),
-        "center": Section(weight=float, alpha=float, reduction=REDUCTION),
-        "am_softmax": Section(scale=float, margin=float, reduction=REDUCTION),
-        "ge2e": Section(init_weight=float, init_bias=float, include_self=bool, reduction=REDUCTION),
-        "between_speaker": Section(weight=float, scale=float, reduction=REDUCTION),
-        "hard_negative": Section(num_negatives=int, scale=float, reduction=REDUCTION),
-    },
-    "weight_decay": float,
-    "optimizer": {
-        "name": ("adam", "sgd"),
-        "learning_rate": float,
-        "beta_1": float,
-        "beta_2": float,
-        "epsilon": float,
-        "amsgrad": bool,
-        "momentum": float,
-        "nesterov": bool,
-    },
-    "batch": {"size": int, "speakers": int, "crops_per_speaker": int},
-    # the corpus
-    "crop_frames": int,
-    "crops_per_utterance": int,
-    "epochs": int,
-    "bn_momentum": float,
-    "dtype_policy": ("float32", "mixed_bfloat16", "mixed_float16"),
-}
-LABELS = ("title", "loss", "paper_table", "paper_eer", "description", "backend")
+LABELS = ("title", "loss", "paper_table", "paper_eer", "description", "backend", "overrides")
 REQUIRED = ("network", "losses", "optimizer", "batch", "crop_frames", "epochs")
 DEFAULTS = {
     "weight_decay": 0.0,
@@ -80,7 +33,8 @@ def load_config(
             and `null` takes an optional part (one of the losses) away.
 
     Returns:
-        The complete configuration, with `system` and `corpus` (the names) added.
+        The complete configuration, with `system` and `corpus` (the names) added, and `overrides`
+        if there are any.
 
     Raises:
         InputError: a file that is missing or not YAML, an unknown key, a value of a wrong type,
@@ -92,10 +46,12 @@ def load_config(
         _merge(config, _load_yaml(path))
     for override in overrides or []:
         _merge(config, _parse_override(override))
+    if overrides:
+        config["overrides"] = list(overrides)
     for key in REQUIRED:
         if key not in config:
             raise InputError(f"{system}: neither this file nor {corpus} sets `{key}`")
-    _check_losses(config, system)
+    _check_losses(config, " ".join([str(system), *(f"--set {text}" for text in overrides or [])]))
     return config
 
 
@@ -163,6 +119,11 @@ def _check_scalar(value, schema, where: str, name: str):
         if value not in schema:
             raise InputError(f"{where}: `{name}` is one of {', '.join(schema)}, not {value!r}")
         return value
+    if isinstance(schema, Number):
+        value = _check_scalar(value, schema.kind, where, name)
+        if value not in schema:
+            raise InputError(f"{where}: `{name}` must be {schema}: {value}")
+        return value
     if schema is float:
         # YAML 1.1 reads 1e-4, without a point, as a word.
         with_point = isinstance(value, (int, str)) and not isinstance(value, bool)
@@ -196,33 +157,37 @@ def _merge(base: dict, new: dict) -> None:
     for key, value in new.items():
         if value is None:
             base.pop(key, None)
-        elif isinstance(value, dict) and isinstance(base.get(key), dict):
-            _merge(base[key], value)
+        elif isinstance(value, dict):
+            _merge(base.setdefault(key, {}), value)
         else:
             base[key] = value
 
 
-def _check_losses(config: dict[str, Any], system) -> None:
+def _check_losses(config: dict[str, Any], where: str) -> None:
     """Refuse losses that do not go together, or do not fit the similarity or the batches."""
-    losses = set(config["losses"])
-    on_bases = losses & {"softmax", "am_softmax", "hard_negative"}
+    losses = config["losses"]
+    on_bases = losses.keys() & {"softmax", "am_softmax", "hard_negative"}
     if len(on_bases) + ("ge2e" in losses) != 1:
         raise InputError(
-            f"{system}: `losses` takes exactly one of softmax, am_softmax, hard_negative and "
+            f"{where}: `losses` takes exactly one of softmax, am_softmax, hard_negative and "
             f"ge2e; found {', '.join(sorted(losses)) or 'none'}"
         )
     if "between_speaker" in losses and not on_bases:
-        raise InputError(f"{system}: losses.between_speaker needs bases, and ge2e has none")
+        raise InputError(f"{where}: losses.between_speaker needs bases, and ge2e has none")
     wanted = {"softmax": "dot", "am_softmax": "cosine", "hard_negative": "cosine"}
     for loss in on_bases:
         if config.get("similarity") != wanted[loss]:
-            raise InputError(f"{system}: losses.{loss} needs `similarity: {wanted[loss]}`")
-    batch = set(config["batch"])
-    if batch not in ({"size"}, {"speakers", "crops_per_speaker"}):
+            raise InputError(f"{where}: losses.{loss} needs `similarity: {wanted[loss]}`")
+    if "hard_negative" in losses and "num_negatives" not in losses["hard_negative"]:
+        raise InputError(f"{where}: losses.hard_negative needs num_negatives, the paper's H")
+    batch = config["batch"]
+    if batch.keys() not in ({"size"}, {"speakers", "crops_per_speaker"}):
         raise InputError(
-            f"{system}: `batch` takes either `size`, or `speakers` and `crops_per_speaker`; "
+            f"{where}: `batch` takes either `size`, or `speakers` and `crops_per_speaker`; "
             f"found {', '.join(sorted(batch))}"
         )
-    for key in ("crop_frames", "crops_per_utterance", "epochs"):
-        if config[key] < 1:
-            raise InputError(f"{system}: `{key}` must be at least 1: {config[key]}")
+    if "ge2e" in losses and not min(batch.get(k, 0) for k in ("speakers", "crops_per_speaker")) > 1:
+        raise InputError(
+            f"{where}: losses.ge2e compares the utterances of a batch: its `batch` needs 2 or more "
+            "`speakers` and 2 or more `crops_per_speaker`"
+        )

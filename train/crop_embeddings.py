@@ -9,6 +9,7 @@ from ..kaldi_feats.files import InputError
 from ..kaldi_feats.reader import FeatureReader
 from ..models import ExperimentDir, resnet34  # noqa: F401  registers the saved model's layers
 from .config import read_config
+from .crops import repeated
 
 
 def embed_crops(
@@ -46,7 +47,6 @@ def embed_crops(
 
 def evenly_spaced(features: np.ndarray, frames: int, crops: int) -> np.ndarray:
     """Crops `(crops, frames, bands)` from the first to the last possible beginning."""
-    if len(features) < frames:
-        features = np.tile(features, (-(-frames // len(features)), 1))
+    features = repeated(features, frames)
     begins = np.linspace(0, len(features) - frames, crops).round().astype(int)
     return np.stack([features[begin : begin + frames] for begin in begins])

@@ -21,7 +21,7 @@ from .fused_normalization import use_fused_normalization
 KERAS_REDUCTION = {"sum": "sum", "mean": "sum_over_batch_size"}
 
 
-def softmax_loss(reduction: str) -> keras.losses.Loss:
+def softmax_loss(reduction: str = "sum") -> keras.losses.Loss:
     """L_S, Eq. 1, on logits."""
     return keras.losses.SparseCategoricalCrossentropy(
         from_logits=True, reduction=KERAS_REDUCTION[reduction], name="softmax"
@@ -47,7 +47,7 @@ def build_model(config: dict[str, Any], num_speakers: int) -> keras.Model:
         num_speakers: N, the number of training speakers.
 
     Raises:
-        InputError: if the losses do not fit the number of speakers.
+        InputError: if the optimizer does not take its settings.
     """
     use_fused_normalization()
     losses = config["losses"]
@@ -94,20 +94,13 @@ def _create_all_variables(model: keras.Model) -> None:
 
 def _bases(config: dict[str, Any], num_speakers: int, decay) -> SpeakerBases:
     losses = config["losses"]
-    num_negatives = losses.get("hard_negative", {}).get("num_negatives")
-    if num_negatives is not None and not 1 <= num_negatives <= num_speakers - 1:
-        raise InputError(
-            f"losses.hard_negative.num_negatives is {num_negatives}; with {num_speakers} training "
-            f"speakers it must be between 1 and {num_speakers - 1}: "
-            f"--set losses.hard_negative.num_negatives={max(num_speakers - 1, 1)}"
-        )
     between = losses.get("between_speaker")
     return SpeakerBases(
         num_speakers,
         similarity=config["similarity"],
         bases_regularizer=decay,
         between_speaker=None if between is None else BetweenSpeakerVariation(**between),
-        num_negatives=num_negatives,
+        num_negatives=losses.get("hard_negative", {}).get("num_negatives"),
         name="bases",
     )
 

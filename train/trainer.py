@@ -1,69 +1,24 @@
 """Stage 2: train one system with one seed, from wherever it stands."""
 
-import hashlib
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import keras
 
-from ..kaldi_feats.data_dir import read_table
 from ..kaldi_feats.fbank_options import feature_settings
 from ..kaldi_feats.files import InputError, Stamp, atomic_write
-from ..kaldi_feats.reader import FeatureReader, read_num_frames
 from ..models import ExperimentDir
-from .checkpoints import Checkpoints, last_checkpoint, step_of
+from .checkpoints import Checkpoints, last_checkpoint, load_checkpoint, step_of
 from .config import LABELS, read_config, save_config
-from .crops import CropStream, ShuffledUtterances, SpeakersTimesCrops
+from .crops import CropStream
+from .data import TrainingData
 from .logs import TrainingLog
+from .saving import save_model
 from .systems import build_model, loss_callbacks
 
 log = logging.getLogger(__name__)
-
-
-class TrainingData:
-    """The utterances of a data directory that have features, and their speakers.
-
-    Attributes:
-        reader: the features.
-        utterances: ids, sorted.
-        labels: the class of each utterance, an index into `speakers`.
-        speakers: ids of the N training speakers, sorted.
-        fingerprint: changes with any of the above, and with the utterances' lengths.
-
-    Raises:
-        InputError: if a file is missing, or an utterance has no speaker or no length.
-    """
-
-    def __init__(self, data_dir: str | os.PathLike):
-        folder = Path(data_dir)
-        self.reader = FeatureReader(folder / "feats.scp")
-        self.utterances = self.reader.utterances
-        utt2spk = read_table(folder / "utt2spk")
-        num_frames = read_num_frames(folder)
-        for line, utterance in enumerate(self.utterances, start=1):
-            for name, table in (("utt2spk", utt2spk), ("utt2num_frames", num_frames)):
-                if utterance not in table:
-                    raise InputError(
-                        f"{folder / 'feats.scp'}:{line}: utterance {utterance} is not in "
-                        f"{folder / name}"
-                    )
-        self.speakers = sorted({utt2spk[utterance] for utterance in self.utterances})
-        classes = {speaker: index for index, speaker in enumerate(self.speakers)}
-        self.labels = [classes[utt2spk[utterance]] for utterance in self.utterances]
-        text = "\n".join(f"{u} {utt2spk[u]} {num_frames[u]}" for u in self.utterances)
-        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
-
-    def batches(self, config: dict[str, Any], seed: int) -> ShuffledUtterances | SpeakersTimesCrops:
-        """Which utterances are in which batch, as the configuration's `batch` says."""
-        batch, crops = config["batch"], config["crops_per_utterance"]
-        if "size" in batch:
-            return ShuffledUtterances(self.labels, batch["size"], crops, seed)
-        return SpeakersTimesCrops(
-            self.labels, batch["speakers"], batch["crops_per_speaker"], crops, seed
-        )
 
 
 def train(
@@ -84,7 +39,7 @@ def train(
         data_dir: a data directory with features, `data/train`.
         out: `<exp>/<system>/seed<k>`.
         seed: of the initial weights, the order of the utterances and the crops.
-        workers: threads that read features ahead.
+        workers: threads that read features ahead, if 2 or more.
 
     Returns:
         Whether the system is complete; `False` after Ctrl-C or SIGTERM, with what was reached
@@ -103,15 +58,17 @@ def train(
         "features": feature_settings(data_dir),
     }
     stamp = Stamp(experiment.path / ".train.done", _without(resolved, LABELS))
-    if stamp.is_current():
+    if stamp.is_current() and experiment.model.is_file() and experiment.embedder.is_file():
         save_config(experiment.config, resolved)  # the labels may be others
         log.info("%s is complete (%d epochs)", experiment.path, config["epochs"])
         return True
 
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(config["dtype_policy"])
+    data.check(config)
     batches = data.batches(config, seed)
     model = build_model(config, len(data.speakers))
+    _check_bands(data, model)
 
     _move_aside_if_other(experiment, resolved, batches.steps_per_epoch)
     save_config(experiment.config, resolved)
@@ -129,8 +86,8 @@ def train(
     if checkpoints.interrupted:
         return False
     with stamp.renew():
-        _save_model(model, experiment.model)
-        _save_model(model.get_layer("backbone"), experiment.embedder)
+        save_model(model, experiment.model)
+        save_model(model.get_layer("backbone"), experiment.embedder)
     log.info("%s is complete", experiment.path)
     return True
 
@@ -138,12 +95,9 @@ def train(
 def _fit(model, config, data, batches, experiment, checkpoints, seed, workers) -> None:
     """`fit` to the last epoch; an epoch that was begun before is a `fit` of its own."""
     steps = batches.steps_per_epoch
-    callbacks = [
-        *loss_callbacks(config),
-        checkpoints,
-        TrainingLog(experiment.log, experiment.tensorboard, checkpoints),
-    ]
-    while checkpoints.step < config["epochs"] * steps and not model.stop_training:
+    losses = loss_callbacks(config)
+    log_file = TrainingLog(experiment.log, experiment.tensorboard, checkpoints)
+    while checkpoints.step < config["epochs"] * steps and not checkpoints.stopped:
         epoch, done = divmod(checkpoints.step, steps)
         stream = CropStream(
             data.reader,
@@ -162,7 +116,7 @@ def _fit(model, config, data, batches, experiment, checkpoints, seed, workers) -
                 epochs=epoch + 1 if done else config["epochs"],
                 steps_per_epoch=steps - done,
                 shuffle=False,  # or Keras would shuffle with its own generator
-                callbacks=callbacks,
+                callbacks=[checkpoints, log_file, *losses],
                 verbose=1 if sys.stdout.isatty() else 2,
             )
         except Exception:
@@ -170,6 +124,20 @@ def _fit(model, config, data, batches, experiment, checkpoints, seed, workers) -
             if stream.error is not None:
                 raise stream.error from None
             raise
+    if checkpoints.resume_from is not None:  # stopped after its last step, before it was saved
+        load_checkpoint(checkpoints.resume_from, model)
+        for callback in losses:
+            callback.set_model(model)
+            callback.on_train_end()
+
+
+def _check_bands(data: TrainingData, model: keras.Model) -> None:
+    bands, given = model.input_shape[0][-1], data.reader[data.utterances[0]].shape[1]
+    if given != bands:
+        raise InputError(
+            f"{data.reader.scp}:1: the features have {given} values a frame, the network takes "
+            f"{bands}: set --num-mel-bins={bands} and no energy in conf/fbank.conf"
+        )
 
 
 def _move_aside_if_other(experiment: ExperimentDir, resolved: dict[str, Any], steps: int) -> None:
@@ -213,10 +181,3 @@ def _log_beginning(experiment, resolved, model, steps: int, step: int) -> None:
         steps,
         f"; going on after step {step}" if step else "",
     )
-
-
-def _save_model(model: keras.Model, path: Path) -> None:
-    """`model.save`, but whole or not at all."""
-    beside = path.with_name(f".{path.name}.tmp.keras")
-    model.save(beside)
-    os.replace(beside, path)

@@ -18,10 +18,10 @@ FBANK_CONF = """\
 def make_data(tmp_path):
     """Write a data directory whose speakers differ in the bands that are loud."""
 
-    def make(num_speakers=4, utterances=3, frames=(20, 30), name="train", seed=0):
+    def make(num_speakers=4, utterances=3, frames=(20, 30), name="train", seed=0, bands=64):
         folder = tmp_path / name
         rng = np.random.default_rng(seed)
-        voices = rng.normal(size=(num_speakers, 64))
+        voices = rng.normal(size=(num_speakers, bands))
         utt2spk, num_frames = {}, {}
         folder.mkdir(exist_ok=True)
         with MatrixWriter(folder / "feats.scp") as writer:
@@ -29,7 +29,7 @@ def make_data(tmp_path):
                 for number in range(utterances):
                     utterance = f"spk{speaker:02d}-{number:02d}"
                     length = int(rng.integers(*frames))
-                    noise = rng.normal(size=(length, 64))
+                    noise = rng.normal(size=(length, bands))
                     writer.write(utterance, voices[speaker] + 0.5 * noise)
                     utt2spk[utterance] = f"spk{speaker:02d}"
                     num_frames[utterance] = str(length)

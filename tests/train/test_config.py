@@ -54,6 +54,29 @@ def test_null_takes_a_loss_away(files):
     assert set(config["losses"]) == {"hard_negative"}
 
 
+@pytest.mark.parametrize("loss", ["between_speaker:", "between_speaker: null", "center:"])
+def test_null_in_a_system_file_takes_a_loss_away_too(files, loss):
+    config = load_config(*files(SYSTEM.replace("between_speaker: {weight: 1.0}", loss)))
+    assert set(config["losses"]) == {"hard_negative"}
+
+
+def test_what_the_command_line_changed_is_kept_as_a_label(files):
+    assert "overrides" not in load_config(*files())
+    overrides = ["epochs=3", "losses.hard_negative.scale=2"]
+    assert load_config(*files(), overrides)["overrides"] == overrides
+
+
+@pytest.mark.parametrize(
+    "batch",
+    ["{size: 100}", "{speakers: 1, crops_per_speaker: 5}", "{speakers: 5, crops_per_speaker: 1}"],
+)
+def test_ge2e_needs_batches_that_it_can_compare(files, batch):
+    losses = SYSTEM[SYSTEM.index("losses") : SYSTEM.index("weight_decay")]
+    text = SYSTEM.replace(losses, "losses: {ge2e: {}}\n").replace("{size: 100}", batch)
+    with pytest.raises(InputError, match=r"losses.ge2e compares the utterances of a batch"):
+        load_config(*files(text))
+
+
 def test_a_number_without_a_point_is_still_a_number(files):
     assert load_config(*files())["weight_decay"] == 1e-4  # YAML 1.1 says it is a word
 
@@ -76,6 +99,12 @@ def test_a_number_without_a_point_is_still_a_number(files):
         ("cosine", "dot", r"mine.yaml: losses.hard_negative needs `similarity: cosine`"),
         ("  hard_negative:", "  softmax: {}\n  hard_negative:", r"exactly one of softmax, "),
         ("{size: 100}", "{size: 9, speakers: 3}", r"`batch` takes either `size`, or `speakers`"),
+        ("size: 100", "size: 0", r"mine.yaml:8: `batch.size` must be at least 1: 0"),
+        ("1e-4", "-1e-4", r"mine.yaml:6: `weight_decay` must be at least 0: -0.0001"),
+        ("1.0e-3", "0", r"mine.yaml:7: `optimizer.learning_rate` must be above 0: 0"),
+        ("scale: 5.0", "scale: .nan", r"mine.yaml:4: .*scale` must be above 0: nan"),
+        ("weight: 1.0", "weight: .inf", r"mine.yaml:5: .*weight` must be at least 0: inf"),
+        ("num_negatives: 100, ", "", r"mine.yaml: losses.hard_negative needs num_negatives"),
     ],
 )
 def test_a_mistake_is_named_with_file_and_line(files, old, new, message):
@@ -90,6 +119,9 @@ def test_a_mistake_is_named_with_file_and_line(files, old, new, message):
         ("epochs", "expected key=value"),
         ("epoch=3", "unknown key `epoch`"),
         ("epochs=0", "`epochs` must be at least 1"),
+        ("bn_momentum=1.5", "`bn_momentum` must be between 0 and 1: 1.5"),
+        ("losses.center.alpha=2", "`losses.center.alpha` must be between 0 and 1"),
+        ("losses.softmax.reduction=sum", "mine.yaml --set losses.softmax.reduction=sum: `losses`"),
         ("losses.hard_negative.scale=[", "not YAML"),
         ("batch.size.x=3", "takes a single value"),
     ],
@@ -140,6 +172,32 @@ def test_the_systems_are_the_rows_of_table_2(project_root, system):
         assert (losses["am_softmax"]["scale"], losses["am_softmax"]["margin"]) == (5.0, 0.35)
     if "hard_negative" in losses:
         assert losses["hard_negative"]["num_negatives"] == 100
+
+
+# What Table 4 says of each: H, or None without L_H, and the error rates on three lists.
+TABLE_4 = {
+    "vox2_center": (None, (2.99, 3.01, 5.19)),
+    "vox2_proposed_h100": (100, (2.75, 2.71, 4.53)),
+    "vox2_proposed_h50": (50, (2.66, 2.43, 4.08)),
+}
+
+
+@pytest.mark.parametrize("system", TABLE_4)
+def test_the_systems_of_voxceleb2_are_the_rows_of_table_4(project_root, system):
+    conf = project_root / "conf"
+    config = load_config(conf / "systems" / f"{system}.yaml", conf / "corpora" / "voxceleb2.yaml")
+    num_negatives, rates = TABLE_4[system]
+    assert (config["network"], config["backend"], config["paper_table"]) == ("table3", "bvector", 4)
+    assert config["paper_eer"] == dict(zip(("vox1-o", "vox1-e", "vox1-h"), rates, strict=True))
+    if num_negatives is None:
+        assert set(config["losses"]) == {"softmax", "center"}
+        assert (config["similarity"], config["weight_decay"]) == ("dot", 0.0)
+    else:
+        assert set(config["losses"]) == {"hard_negative", "between_speaker"}
+        assert config["losses"]["hard_negative"]["num_negatives"] == num_negatives
+        assert (config["similarity"], config["weight_decay"]) == ("cosine", 1e-4)
+    assert config["optimizer"] == {"name": "adam", "learning_rate": 1e-3}
+    assert config["batch"] == {"size": 100}
 
 
 def test_every_corpus_file_goes_with_every_system(project_root):

@@ -7,8 +7,9 @@ import pytest
 
 from speaker_bases.kaldi_feats.files import InputError
 from speaker_bases.kaldi_feats.reader import FeatureReader
-from speaker_bases.train.crops import CropStream, ShuffledUtterances, SpeakersTimesCrops
-from speaker_bases.train.trainer import TrainingData
+from speaker_bases.train.crops import CropStream
+from speaker_bases.train.data import TrainingData
+from speaker_bases.train.samplers import ShuffledUtterances, SpeakersTimesCrops
 
 
 def stream_of(data, batches, first_step=0, crop_frames=16, seed=0):

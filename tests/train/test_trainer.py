@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 
@@ -26,7 +27,7 @@ SMALL = {  # what the tiny data allows
     "proposed1": ["batch.size=6"],
     "proposed2": ["batch.size=6", "losses.hard_negative.num_negatives=2"],
 }
-ON_JAX = "interrupted_training_ends or (leaves_its_files and proposed2)"
+ON_JAX = "interrupted_training_ends or while_a_batch_is_read or (leaves_its_files and proposed2)"
 METRICS = {
     "softmax": {"softmax"},
     "center": {"softmax", "center"},
@@ -130,7 +131,7 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     data = make_data()
     straight, resumed = tmp_path / "exp" / "a" / "seed0", tmp_path / "exp" / "b" / "seed0"
     assert train(config, data, straight) is True
-    for step in (3, 8, 13):  # within an epoch, at its end, and within again
+    for step in (3, 8, 13, 24):  # within an epoch, at its end, within again, at the very end
         go_on = stop_at(step)
         assert train(config, data, resumed) is False
         assert not ExperimentDir(resumed).model.exists()
@@ -155,7 +156,49 @@ def test_the_same_holds_on_jax(project_root):
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "3 passed" in run.stdout
+    assert "4 passed" in run.stdout
+
+
+def test_a_signal_while_a_batch_is_read_loses_nothing(config_of, make_data, tmp_path, monkeypatch):
+    config, data = config_of("center", "epochs=3", "crops_per_utterance=4"), make_data()
+    straight, resumed = tmp_path / "exp" / "a" / "seed0", tmp_path / "exp" / "b" / "seed0"
+    assert train(config, data, straight) is True
+    original = crops_module.CropStream.__getitem__
+    signalled = []
+
+    def read(self, index):
+        if index == 5 and not signalled:
+            signalled.append(index)
+            signal.raise_signal(signal.SIGTERM)
+        return original(self, index)
+
+    monkeypatch.setattr(crops_module.CropStream, "__getitem__", read)
+    assert train(config, data, resumed) is False
+    assert signalled and not ExperimentDir(resumed).model.exists()
+    assert 0 < checkpoints_module.step_of(next(ExperimentDir(resumed).checkpoints.iterdir())) < 24
+    assert train(config, data, resumed) is True
+    for a, b in zip(weights_of(straight), weights_of(resumed), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    center = keras.models.load_model(ExperimentDir(resumed).model).get_layer("center")
+    assert float(center.alpha) == 0
+
+
+@pytest.mark.parametrize("name", ["model", "embedder", "both"])
+def test_a_file_that_is_gone_is_made_again_from_the_last_checkpoint(
+    name, config_of, make_data, tmp_path
+):
+    data, out = make_data(), tmp_path / "exp" / "proposed1" / "seed0"
+    train(config_of("proposed1"), data, out)
+    experiment, before = ExperimentDir(out), weights_of(out)
+    paths = {"model": [experiment.model], "embedder": [experiment.embedder]}
+    for path in paths.get(name, [experiment.model, experiment.embedder]):
+        path.unlink()
+    assert train(config_of("proposed1"), data, out) is True
+    for a, b in zip(before, weights_of(out), strict=True):
+        np.testing.assert_array_equal(a, b)
+    model = keras.models.load_model(experiment.model)
+    assert float(model.get_layer("center").alpha) == 0
+    assert len(read_log(out)) == 2
 
 
 def test_more_epochs_are_added_and_fewer_begin_anew(config_of, make_data, tmp_path):
@@ -197,6 +240,16 @@ def test_more_negatives_than_other_speakers_are_refused(config_of, make_data, tm
     with pytest.raises(InputError, match="is 4; with 4 training speakers it must be between 1"):
         train(config, make_data(), out)
     assert not out.exists()
+
+
+def test_features_of_other_bands_are_refused_and_nothing_is_moved(config_of, make_data, tmp_path):
+    out = tmp_path / "exp" / "softmax" / "seed0"
+    train(config_of("softmax"), make_data(), out)
+    with pytest.raises(
+        InputError, match=r"feats.scp:1: the features have 80 values a frame, .* 64"
+    ):
+        train(config_of("softmax"), make_data(bands=80, name="wide"), out)
+    assert ExperimentDir(out).model.is_file() and not (out.parent / "superseded").exists()
 
 
 def test_a_diverging_training_stops_and_its_last_good_state_stays(
@@ -251,3 +304,16 @@ def test_the_command_line_names_a_typo_in_one_line(conf_files, make_data, tmp_pa
     with pytest.raises(SystemExit) as stopped:
         main(["--systm", "x"])
     assert stopped.value.code == 2
+
+
+def test_check_says_what_is_wrong_and_makes_nothing(conf_files, make_data, tmp_path, capsys):
+    system, corpus = conf_files("proposed2")
+    out = tmp_path / "exp" / "proposed2" / "seed0"
+    arguments = ["--system", str(system), "--corpus", str(corpus), "--data", str(make_data())]
+    arguments += ["--out", str(out), "--set", "batch.size=6", "--check"]
+    assert main(arguments) == 1
+    assert "num_negatives is 100; with 4 training speakers" in capsys.readouterr().err
+    assert main([*arguments, "--set", "losses.hard_negative.num_negatives=3"]) == 0
+    assert main([*arguments, "--set", "batch.size=600"]) == 1
+    assert "do not fill one batch of 600" in capsys.readouterr().err
+    assert not out.parent.exists()

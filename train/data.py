@@ -1,0 +1,71 @@
+"""What a system is trained on: the utterances of a data directory and their speakers."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from ..kaldi_feats.data_dir import read_table
+from ..kaldi_feats.files import InputError
+from ..kaldi_feats.reader import FeatureReader, read_num_frames
+from .samplers import ShuffledUtterances, SpeakersTimesCrops
+
+
+class TrainingData:
+    """The utterances of a data directory that have features, and their speakers.
+
+    Attributes:
+        reader: the features.
+        utterances: ids, sorted.
+        labels: the class of each utterance, an index into `speakers`.
+        speakers: ids of the N training speakers, sorted.
+        fingerprint: changes with any of the above, and with the utterances' lengths.
+
+    Raises:
+        InputError: if a file is missing, or an utterance has no speaker or no length.
+    """
+
+    def __init__(self, data_dir: str | os.PathLike):
+        folder = Path(data_dir)
+        self.reader = FeatureReader(folder / "feats.scp")
+        self.utterances = self.reader.utterances
+        utt2spk = read_table(folder / "utt2spk")
+        num_frames = read_num_frames(folder)
+        for line, utterance in enumerate(self.utterances, start=1):
+            for name, table in (("utt2spk", utt2spk), ("utt2num_frames", num_frames)):
+                if utterance not in table:
+                    raise InputError(
+                        f"{folder / 'feats.scp'}:{line}: utterance {utterance} is not in "
+                        f"{folder / name}"
+                    )
+        self.speakers = sorted({utt2spk[utterance] for utterance in self.utterances})
+        classes = {speaker: index for index, speaker in enumerate(self.speakers)}
+        self.labels = [classes[utt2spk[utterance]] for utterance in self.utterances]
+        text = "\n".join(f"{u} {utt2spk[u]} {num_frames[u]}" for u in self.utterances)
+        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
+
+    def check(self, config: dict[str, Any]) -> None:
+        """Refuse a configuration that these utterances and speakers are too few for.
+
+        Raises:
+            InputError: no batch can be filled, or there are fewer other speakers than
+                `losses.hard_negative.num_negatives`.
+        """
+        self.batches(config, seed=0)
+        num_negatives = config["losses"].get("hard_negative", {}).get("num_negatives", 1)
+        if num_negatives > len(self.speakers) - 1:
+            most = max(len(self.speakers) - 1, 1)
+            raise InputError(
+                f"losses.hard_negative.num_negatives is {num_negatives}; with "
+                f"{len(self.speakers)} training speakers it must be between 1 and {most}: "
+                f"--set losses.hard_negative.num_negatives={most}"
+            )
+
+    def batches(self, config: dict[str, Any], seed: int) -> ShuffledUtterances | SpeakersTimesCrops:
+        """Which utterances are in which batch, as the configuration's `batch` says."""
+        batch, crops = config["batch"], config["crops_per_utterance"]
+        if "size" in batch:
+            return ShuffledUtterances(self.labels, batch["size"], crops, seed)
+        return SpeakersTimesCrops(
+            self.labels, batch["speakers"], batch["crops_per_speaker"], crops, seed
+        )
