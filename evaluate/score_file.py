@@ -1,6 +1,7 @@
 """Score files: one line ``enrol test score`` a trial, as Kaldi's scoring programs write them."""
 
 import math
+from collections.abc import Set
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ def read_scores(path: Path, trials: Trials, trials_path: Path) -> np.ndarray:
 
     Raises:
         InputError: with file and line for a line that is no score, and if the file's pairs are
-            not exactly the trial list's: one missing, one more, one twice, or the end cut off.
+            not exactly the trial list's: one missing, one more, one twice that the list has
+            once, or the end cut off.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such score file; score the list first (stage 4)")
@@ -42,27 +44,33 @@ def read_scores(path: Path, trials: Trials, trials_path: Path) -> np.ndarray:
                 f"found {line.strip()!r}"
             )
         scores[fields[0], fields[1]] = score
-    if len(scores) != len(lines):
-        raise InputError(f"{path}: {len(lines) - len(scores)} pairs are scored more than once")
-    return _in_order(scores, trials, path, trials_path)
-
-
-def _in_order(scores: dict, trials: Trials, path: Path, trials_path: Path) -> np.ndarray:
     pairs = list(zip(trials.enrol, trials.test, strict=True))
-    missing = next((at for at, pair in enumerate(pairs) if pair not in scores), None)
+    wanted = set(pairs)
+    # A published list may have a pair twice, and its score file has it as often, or once.
+    repeated = len(lines) - len(scores)
+    if repeated not in (0, len(pairs) - len(wanted)):
+        raise InputError(f"{path}: {repeated} pairs are scored more than once")
+    if scores.keys() != wanted:
+        raise _other_pairs(scores.keys(), pairs, path, trials_path)
+    return np.fromiter((scores[pair] for pair in pairs), np.float64, len(pairs))
+
+
+def _other_pairs(
+    scored: Set[tuple[str, str]], pairs: list[tuple[str, str]], path: Path, trials_path: Path
+) -> InputError:
+    """What to say of a score file whose pairs are not the trial list's."""
+    missing = next((at for at, pair in enumerate(pairs) if pair not in scored), None)
     if missing is not None:
-        raise InputError(
-            f"{path}: has {len(scores)} of the {len(pairs)} trials of {trials_path}; the first "
+        return InputError(
+            f"{path}: has {len(scored)} of the {len(pairs)} trials of {trials_path}; the first "
             f"without a score is line {missing + 1} ({' '.join(pairs[missing])}); "
             "score the list again"
         )
-    if len(scores) != len(pairs):
-        extra = next(iter(scores.keys() - set(pairs)))
-        raise InputError(
-            f"{path}: scores {len(scores) - len(pairs)} pairs that are no trials of "
-            f"{trials_path}, such as {' '.join(extra)}; it belongs to another list"
-        )
-    return np.fromiter((scores[pair] for pair in pairs), np.float64, len(pairs))
+    extra = scored - set(pairs)
+    return InputError(
+        f"{path}: scores {len(extra)} pairs that are no trials of {trials_path}, such as "
+        f"{' '.join(min(extra))}; it belongs to another list"
+    )
 
 
 def _number(text: str) -> float:

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..kaldi_feats.data_dir import read_table
 from ..kaldi_feats.files import InputError
-from ..kaldi_feats.trials import Trials, read_trials
-from ..kaldi_feats.voxceleb_lists import refuse_other_size
+from ..kaldi_feats.trials import Trials
+from ..kaldi_feats.voxceleb_lists import read_prepared
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ def load_trial_list(data_dir: Path, name: str) -> TrialList:
 
     Raises:
         InputError: with file and line if a trial names an utterance that ``utt2spk`` does not
-            know, or says target of two speakers or nontarget of one, or if a list under an
-            official list's name has not its number of trials.
+            know, or says target of two speakers or nontarget of one; if there are no target or no
+            nontarget trials; or if a list under an official list's name has not its number of
+            trials.
     """
     path = trial_list_path(data_dir, name)
-    trials = read_trials(path)
-    refuse_other_size(path, name, len(trials))
+    trials = read_prepared(path)
     utt2spk = read_table(data_dir / "utt2spk")
     speakers = sorted(set(utt2spk.values()))
     number = {speaker: index for index, speaker in enumerate(speakers)}

@@ -8,11 +8,9 @@ import itertools
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from .data_dir import read_table
 from .files import InputError, atomic_write
 
 LABELS = {"target": True, "nontarget": False}
@@ -37,31 +35,39 @@ class Trials:
         return len(self.enrol)
 
 
-def read_trials(path: str | os.PathLike) -> Trials:
+def read_trials(path: str | os.PathLike, doubled: bool = False) -> Trials:
     """Read a trial list in Kaldi's form.
 
     A pair may stand in a list in both orders (VoxCeleb1's does, 338 times), but an ordered pair
     only once.
 
+    Args:
+        path: the list.
+        doubled: take an ordered pair as often as it comes: for a published list, of which
+            nothing may be removed.
+
     Raises:
-        InputError: no such file, an empty file, a line that is not a trial, a doubled trial.
-            Names file and line.
+        InputError: no such file, an empty file, a line that is not a trial, a doubled trial, or
+            trials of one kind only. Names file and line.
     """
 
     def parse(fields: list[str]) -> tuple[str, str, bool]:
         enrol, test, label = fields
         return enrol, test, LABELS[label]
 
-    return _read(path, parse, "'enrol test target|nontarget'")
+    return _read(path, parse, "'enrol test target|nontarget'", doubled)
 
 
-def from_voxceleb_list(path: str | os.PathLike, to_utterance: Callable[[str], str]) -> Trials:
+def from_voxceleb_list(
+    path: str | os.PathLike, to_utterance: Callable[[str], str], doubled: bool = False
+) -> Trials:
     """Read a trial list in VoxCeleb's form, lines of ``1|0 path path`` (1: the same speaker).
 
     Args:
         path: the list.
         to_utterance: turns a path of the list into an utterance id; raises KeyError for a path
             it does not know.
+        doubled: as in `read_trials`.
 
     Raises:
         InputError: as `read_trials`, and for a path that `to_utterance` does not know.
@@ -73,7 +79,7 @@ def from_voxceleb_list(path: str | os.PathLike, to_utterance: Callable[[str], st
         enrol, test = paths
         return _known(enrol, to_utterance), _known(test, to_utterance), is_target
 
-    return _read(path, parse, "'1|0 path path'")
+    return _read(path, parse, "'1|0 path path'", doubled)
 
 
 def _known(name: str, to_utterance: Callable[[str], str]) -> str:
@@ -86,7 +92,10 @@ def _known(name: str, to_utterance: Callable[[str], str]) -> str:
 
 
 def _read(
-    path: str | os.PathLike, parse: Callable[[list[str]], tuple[str, str, bool]], form: str
+    path: str | os.PathLike,
+    parse: Callable[[list[str]], tuple[str, str, bool]],
+    form: str,
+    doubled: bool,
 ) -> Trials:
     enrol, test, is_target = [], [], []
     line_of: dict[tuple[str, str], int] = {}
@@ -102,7 +111,7 @@ def _read(
                     ) from None
                 except InputError as error:
                     raise InputError(f"{path}:{number}: {error}") from None
-                if line_of.setdefault((first, second), number) != number:
+                if line_of.setdefault((first, second), number) != number and not doubled:
                     raise InputError(
                         f"{path}:{number}: the same trial as on line {line_of[first, second]}; "
                         "remove one"
@@ -116,7 +125,19 @@ def _read(
         raise InputError(f"{path}: not UTF-8 text; convert the file") from None
     if not enrol:
         raise InputError(f"{path}: the trial list is empty; lines must be {form}")
-    return Trials(enrol, test, np.array(is_target))
+    trials = Trials(enrol, test, np.array(is_target))
+    _refuse_one_kind(trials, str(path))
+    return trials
+
+
+def _refuse_one_kind(trials: Trials, where: str) -> None:
+    targets = int(trials.is_target.sum())
+    nontargets = len(trials) - targets
+    if not targets or not nontargets:
+        raise InputError(
+            f"{where}: {targets:,} target and {nontargets:,} nontarget trials; "
+            "error rates need both"
+        )
 
 
 def format_trials(trials: Trials) -> str:
@@ -134,11 +155,18 @@ def write_trials(path: str | os.PathLike, trials: Trials) -> None:
 
 
 def all_pairs(utt2spk: Mapping[str, str]) -> Trials:
-    """Every unordered pair of utterances once, the smaller id first, in sorted order."""
+    """Every unordered pair of utterances once, the smaller id first, in sorted order.
+
+    Raises:
+        InputError: the pairs are all of one kind: of one speaker's utterances, or of speakers
+            with one utterance each.
+    """
     utterances = sorted(utt2spk)
     pairs = list(itertools.combinations(utterances, 2))
     is_target = [utt2spk[first] == utt2spk[second] for first, second in pairs]
-    return Trials([p[0] for p in pairs], [p[1] for p in pairs], np.array(is_target, dtype=bool))
+    trials = Trials([p[0] for p in pairs], [p[1] for p in pairs], np.array(is_target, dtype=bool))
+    _refuse_one_kind(trials, f"all pairs of the {len(utterances)} test utterances")
+    return trials
 
 
 def check_utterances(
@@ -162,16 +190,3 @@ def check_utterances(
                     f"{path}:{number}: the utterance {utterance!r} is not in {where}; "
                     "remove the trial, or prepare the data with this utterance"
                 )
-
-
-def validate_trials(data_dir: str | os.PathLike) -> None:
-    """Check the trial lists of a data directory, ``trials/*``, if it has any.
-
-    Raises:
-        InputError: a broken list, or a trial with an utterance that utt2spk does not have.
-    """
-    folder = Path(data_dir)
-    for path in sorted((folder / "trials").glob("[!.]*")):
-        check_utterances(
-            read_trials(path), path, read_table(folder / "utt2spk"), str(folder / "utt2spk")
-        )

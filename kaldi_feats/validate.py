@@ -2,11 +2,14 @@
 
 import argparse
 import logging
+import os
 import sys
+from pathlib import Path
 
 from .data_dir import read_table, validate_data_dir
 from .files import run_tool
-from .trials import validate_trials
+from .trials import check_utterances
+from .voxceleb_lists import read_prepared
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,17 @@ def build_parser() -> argparse.ArgumentParser:
         help="check feats.scp and utt2num_frames too",
     )
     return parser
+
+
+def validate_trials(data_dir: str | os.PathLike) -> None:
+    """Check the trial lists of a data directory, ``trials/*``, if it has any.
+
+    Raises:
+        InputError: a broken list, or a trial with an utterance that utt2spk does not have.
+    """
+    utt2spk = Path(data_dir) / "utt2spk"
+    for path in sorted(utt2spk.parent.glob("trials/[!.]*")):
+        check_utterances(read_prepared(path), path, read_table(utt2spk), str(utt2spk))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .files import InputError
-from .trials import Trials, from_voxceleb_list
+from .trials import Trials, from_voxceleb_list, read_trials
 from .voxceleb_tree import FIRST_RELEASE, FIRST_RELEASE_REMEDY, utterance_id
 
 log = logging.getLogger(__name__)
@@ -142,13 +142,14 @@ def read_list(found: ListFile) -> Trials:
         return name
 
     try:
-        trials = from_voxceleb_list(found.path, to_utterance)
+        # An official list is taken as it was published: its checksum says below that it is.
+        trials = from_voxceleb_list(found.path, to_utterance, doubled=found.official is not None)
     except InputError as error:
         if found.official is None or not found.path.is_file():
             raise
         raise InputError(f"{error}; {_counts(found.path, found.official)}") from None
     if found.official:
-        refuse_other_size(found.path, found.name, len(trials))
+        _refuse_other_size(found.path, found.name, len(trials))
         _refuse_other_contents(found.path, found.official)
     _refuse_wrong_labels(found.path, trials)
     return trials
@@ -172,7 +173,19 @@ def _not_a_path(path: str) -> str:
     return f"{path!r} is not of the form <speaker>/<video>/<segment>.wav; is it a list of VoxCeleb?"
 
 
-def refuse_other_size(path: Path, name: str, trials: int) -> None:
+def read_prepared(path: Path) -> Trials:
+    """Read a trial list of a data directory, which may be an official one in Kaldi's form.
+
+    Raises:
+        InputError: as `read_trials`, or it is called as an official list is and has not its
+            number of trials.
+    """
+    trials = read_trials(path, doubled=path.name in OFFICIAL_NAMES)
+    _refuse_other_size(path, path.name, len(trials))
+    return trials
+
+
+def _refuse_other_size(path: Path, name: str, trials: int) -> None:
     """Refuse a list under an official list's name that has not its number of trials.
 
     Args:

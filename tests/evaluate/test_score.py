@@ -78,9 +78,15 @@ def test_a_trial_of_an_utterance_without_embedding(scored, capsys):
 
 def test_a_label_that_contradicts_the_speakers(scored, capsys):
     path = scored.corpus.test / "trials" / "bad"
-    path.write_text("spk0-u0 spk0-u1 target\nspk0-u0 spk1-u0 target\n")
+    path.write_text("spk0-u0 spk1-u1 nontarget\nspk0-u0 spk1-u0 target\n")
     error = fails(scored, capsys, trial_list="bad")
     assert f"{path}:2: says target" in error and "spk0 and spk1" in error
+
+
+def test_a_list_of_one_kind_of_trials(scored, capsys):
+    path = scored.corpus.write_trials("bad", [("spk0-u0", "spk0-u1"), ("spk0-u0", "spk0-u2")])
+    error = fails(scored, capsys, trial_list="bad")
+    assert f"{path}: 2 target and 0 nontarget trials; error rates need both" in error
 
 
 def test_no_such_list_names_those_there_are(scored, capsys):

@@ -50,6 +50,17 @@ def test_refuses(trials, path, text, message):
         read_scores(path, trials, "list")
 
 
+@pytest.mark.parametrize("text", ["b a 3\na b 1\na c 2\nb a 3\n", "a b 1\na c 2\nb a 3\n"])
+def test_a_list_with_a_pair_twice_has_its_score_twice(path, text):
+    """Nothing may be removed from a published list; another program may score the pair once."""
+    trials = Trials(["a", "b", "a", "b"], ["b", "a", "c", "a"], np.array([True, False] * 2))
+    path.write_text(text)
+    np.testing.assert_array_equal(read_scores(path, trials, "list"), [1.0, 3.0, 2.0, 3.0])
+    path.write_text("a b 1\na b 1\na b 1\na c 2\nb a 3\n")
+    with pytest.raises(InputError, match="2 pairs are scored more than once"):
+        read_scores(path, trials, "list")
+
+
 def test_missing_file(trials, path):
     with pytest.raises(InputError, match="stage 4"):
         read_scores(path, trials, "list")

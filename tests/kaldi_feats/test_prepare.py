@@ -38,6 +38,13 @@ def add_features(data: Path) -> None:
         (data / name / ".fbank.done").write_text("{}\n")
 
 
+# Of the tiny corpus, in VoxCeleb's form.
+OWN_LIST = (
+    "1 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/84/7/84-7-0001.flac\n"
+    "0 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/9/7/9-7-0001.flac\n"
+)
+
+
 def refused(capsys) -> str:
     """The one line of the error."""
     error = capsys.readouterr().err
@@ -66,7 +73,7 @@ def test_a_rerun_writes_nothing(run, tmp_path):
 
 def test_another_trial_list_replaces_the_list_alone(run, tmp_path):
     trials = tmp_path / "mine.txt"
-    trials.write_text("1 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/84/7/84-7-0001.flac\n")
+    trials.write_text(OWN_LIST)
     data = tmp_path / "data"
     assert run() == 0
     add_features(data)
@@ -74,7 +81,7 @@ def test_another_trial_list_replaces_the_list_alone(run, tmp_path):
     assert run("--trials", trials) == 0
     after = contents(data)
     text = (data / "test" / "trials" / "mine").read_text()
-    assert text == "84-7-0000 84-7-0001 target\n"
+    assert text == "84-7-0000 84-7-0001 target\n84-7-0000 9-7-0001 nontarget\n"
     assert set(before) - set(after) == {"test/trials/all-pairs"}
     assert set(after) - set(before) == {"test/trials/mine"}
     changed = {name for name in set(before) & set(after) if before[name] != after[name]}
@@ -83,7 +90,7 @@ def test_another_trial_list_replaces_the_list_alone(run, tmp_path):
 
 def test_a_list_of_the_users_own_stays(run, tmp_path):
     trials = tmp_path / "mine.txt"
-    trials.write_text("1 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/84/7/84-7-0001.flac\n")
+    trials.write_text(OWN_LIST)
     assert run() == 0
     own = tmp_path / "data" / "test" / "trials" / "own"
     own.write_text("84-7-0001 84-7-0000 target\n")
@@ -192,13 +199,16 @@ def test_a_corpus_that_went_bad_leaves_earlier_results_alone(
 
 def test_a_bad_trial_list_leaves_earlier_results_alone(run, tmp_path, capsys):
     trials = tmp_path / "list.txt"
-    good = "1 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/84/7/84-7-0001.flac\n"
-    trials.write_text(good)
+    trials.write_text(OWN_LIST)
     assert run("--trials", trials) == 0
     before = contents(tmp_path / "data")
-    trials.write_text(good + "0 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/85/7/85-7-0000.flac\n")
+    unknown = "0 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/85/7/85-7-0000.flac\n"
+    trials.write_text(OWN_LIST + unknown)
     assert run("--trials", trials) == 1
-    assert f"{trials}:2: no test utterance 'dev-clean-2/85/7/85-7-0000.flac'" in refused(capsys)
+    assert f"{trials}:3: no test utterance 'dev-clean-2/85/7/85-7-0000.flac'" in refused(capsys)
+    trials.write_text(OWN_LIST.splitlines()[1])
+    assert run("--trials", trials) == 1
+    assert f"{trials}: 0 target and 1 nontarget trials; error rates need both" in refused(capsys)
     trials.unlink()
     assert run("--trials", trials) == 1
     assert f"{trials}: no such trial list" in refused(capsys)

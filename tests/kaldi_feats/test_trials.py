@@ -43,8 +43,42 @@ def test_all_pairs_counts():
 
 
 def test_both_orders_of_a_pair_are_two_trials(tmp_path):
-    (tmp_path / "list").write_text("a b target\nb a target\n")
-    assert len(read_trials(tmp_path / "list")) == 2
+    (tmp_path / "list").write_text("a b target\nb a target\na c nontarget\n")
+    assert len(read_trials(tmp_path / "list")) == 3
+
+
+def test_a_doubled_trial_is_taken_if_asked_for(tmp_path):
+    (tmp_path / "list").write_text("a b target\na c nontarget\na b target\n")
+    trials = read_trials(tmp_path / "list", doubled=True)
+    assert rows(trials) == [("a", "b", True), ("a", "c", False), ("a", "b", True)]
+
+
+@pytest.mark.parametrize(
+    ("label", "counts"),
+    [("target", "2 target and 0 nontarget"), ("nontarget", "0 target and 2 nontarget")],
+)
+def test_trials_of_one_kind_give_no_error_rates(tmp_path, label, counts):
+    path = tmp_path / "list"
+    path.write_text(f"a b {label}\na c {label}\n")
+    with pytest.raises(InputError, match=f"list: {counts} trials; error rates need both"):
+        read_trials(path)
+    number = {"target": 1, "nontarget": 0}[label]
+    path.write_text(f"{number} a b\n{number} a c\n")
+    with pytest.raises(InputError, match=f"list: {counts} trials; error rates need both"):
+        from_voxceleb_list(path, str)
+
+
+@pytest.mark.parametrize(
+    ("utt2spk", "counts"),
+    [
+        ({"a-1": "a", "a-2": "a", "a-3": "a"}, "3 test utterances: 3 target and 0 nontarget"),
+        ({"a-1": "a", "b-1": "b"}, "2 test utterances: 0 target and 1 nontarget"),
+        ({"a-1": "a"}, "1 test utterances: 0 target and 0 nontarget"),
+    ],
+)
+def test_all_pairs_of_one_kind_give_no_error_rates(utt2spk, counts):
+    with pytest.raises(InputError, match=f"all pairs of the {counts} trials; error rates need"):
+        all_pairs(utt2spk)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """VoxCeleb's folders and official lists as stage 0 takes them, and every reason to refuse them."""
 
+import hashlib
 import logging
 import os
 import re
@@ -14,9 +15,9 @@ from speaker_bases.kaldi_feats.audio import read_recording
 from speaker_bases.kaldi_feats.data_dir import read_table, validate_data_dir
 from speaker_bases.kaldi_feats.files import InputError
 from speaker_bases.kaldi_feats.prepare import main
-from speaker_bases.kaldi_feats.trials import read_trials
+from speaker_bases.kaldi_feats.trials import read_trials, write_trials
 from speaker_bases.kaldi_feats.voxceleb import find_voxceleb1, find_voxceleb2
-from speaker_bases.kaldi_feats.voxceleb_lists import OFFICIAL, find_lists, read_list
+from speaker_bases.kaldi_feats.voxceleb_lists import OFFICIAL, find_lists, read_list, read_prepared
 from speaker_bases.kaldi_feats.voxceleb_tree import scan
 
 # Ids of videos that a careless mapping would confuse.
@@ -117,7 +118,10 @@ def test_what_is_not_voxceleb_audio_is_left_alone(vox1, own_list, make_audio):
 
 def test_the_listed_speakers_are_not_trained_on_whoever_they_are(vox1, tmp_path):
     own = tmp_path / "other.txt"
-    own.write_text("1 id10001/x6uYqmx31kE/00001.wav id10001/x6uYqmx31kE/00012.wav\n")
+    own.write_text(
+        "1 id10001/x6uYqmx31kE/00001.wav id10001/x6uYqmx31kE/00012.wav\n"
+        "0 id10001/x6uYqmx31kE/00001.wav id10270/x6uYqmx31kE/00012.wav\n"
+    )
     corpus = find_voxceleb1(vox1, [own])
     assert speakers(corpus.train) == {"id11251"}
     assert speakers(corpus.test) == {"id10001", "id10270", "id10309"}
@@ -295,9 +299,40 @@ def test_every_official_list_is_known_by_its_md5():
     assert len(sums) == 6 and all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in sums)
 
 
+def test_a_list_of_one_kind_of_trials_is_refused_by_stage_0(vox1, own_list, tmp_path, capsys):
+    own_list.write_text(own_list.read_text().splitlines(keepends=True)[0])
+    command = ["voxceleb1", "--corpus-dir", str(vox1), "--trials", str(own_list)]
+    assert main([*command, "--data", str(tmp_path / "data")]) == 1
+    said = f"{own_list}: 1 target and 0 nontarget trials; error rates need both\n"
+    assert capsys.readouterr().err.endswith(said)
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_official_list_may_have_a_pair_twice(own_list, monkeypatch, tmp_path):
+    """It would have its md5 and its number of trials only with both lines."""
+    lines = own_list.read_text().splitlines(keepends=True)
+    published = tmp_path / "list_test_hard.txt"
+    published.write_text("".join([*lines, lines[0]]))
+    md5 = hashlib.md5(published.read_bytes()).hexdigest()
+    small = voxceleb_lists.OfficialList("vox1-h", 3, md5, whole=True)
+    monkeypatch.setitem(OFFICIAL, published.name, small)
+    trials = read_list(*find_lists([published]))
+    assert trials.enrol[0] == trials.enrol[2] and trials.test[0] == trials.test[2]
+    prepared = tmp_path / "vox1-h"
+    write_trials(prepared, trials)
+    assert read_prepared(prepared).enrol == trials.enrol
+    published.write_text("".join([*lines, lines[1]]))
+    with pytest.raises(InputError, match="its md5 is not"):
+        read_list(*find_lists([published]))
+    own_list.write_text("".join([*lines, lines[1]]))
+    with pytest.raises(InputError, match=r"mine\.txt:3: the same trial as on line 2; remove one"):
+        read_list(*find_lists([own_list]))
+
+
 def test_labels_that_contradict_the_ids_are_refused(own_list):
-    own_list.write_text(own_list.read_text().replace("\n0 ", "\n1 "))
-    with pytest.raises(InputError, match=r"mine\.txt:2: the label contradicts .* 1 of 2 lines"):
+    other = "0 id10270/a-b-c-d-e-f/00001.wav id10309/a-b-c-d-e-f/00001.wav\n"
+    own_list.write_text(own_list.read_text().replace("\n0 ", "\n1 ") + other)
+    with pytest.raises(InputError, match=r"mine\.txt:2: the label contradicts .* 1 of 3 lines"):
         read_list(*find_lists([own_list]))
 
 
