@@ -6,7 +6,7 @@ audio books", ICASSP 2015; https://www.openslr.org/12 and, the mini subsets,
 https://www.openslr.org/31.
 """
 
-import logging
+import math
 import os
 import posixpath
 from pathlib import Path
@@ -15,11 +15,10 @@ from .corpus import Corpus, DataSet
 from .files import InputError
 from .trials import Trials, all_pairs, from_voxceleb_list
 
-log = logging.getLogger(__name__)
-
 # An utterance that is there in several formats is taken in the first of these.
 FORMATS = [".flac", ".wav", ".ogg"]
-MANY_TRIALS = 5_000_000
+# Reading a list takes 330 bytes of memory a trial.
+MOST_PAIRS = 10_000_000
 
 
 def find_corpus(
@@ -34,8 +33,9 @@ def find_corpus(
 
     Raises:
         InputError: the folder is not there, has no training or no test utterances, breaks the
-            layout, or has a speaker in both sets; or the trial list is broken or names an
-            utterance that is not in a test subset.
+            layout, has a speaker in both sets, or more than `MOST_PAIRS` pairs without a list; or
+            the trial list is broken, names an utterance that is not in a test subset, or has a
+            label that contradicts the speakers' folders.
     """
     root = Path(corpus_dir)
     subsets = _find_subsets(root)
@@ -54,12 +54,21 @@ def find_corpus(
             chosen.add(utterance, speaker, path)
     _refuse_shared_speakers(root, train, test, subset_of)
     if trial_list is None:
+        _refuse_too_many_pairs(root, len(test.utt2spk))
         name, trials = "all-pairs", all_pairs(test.utt2spk)
-        if len(trials) > MANY_TRIALS:
-            log.warning("%d trials in all pairs; a list of --trials may do", len(trials))
     else:
         name, trials = Path(trial_list).stem, _read_list(trial_list, root, test)
     return Corpus("librispeech", train, test, {name: trials})
+
+
+def _refuse_too_many_pairs(root: Path, utterances: int) -> None:
+    pairs = math.comb(utterances, 2)
+    if pairs > MOST_PAIRS:
+        raise InputError(
+            f"{root}: all pairs of its {utterances:,} test utterances would be {pairs:,} trials, "
+            f"and the most made are {MOST_PAIRS:,}; give a list of trials with --trials, or keep "
+            "fewer subsets for test"
+        )
 
 
 def _find_subsets(root: Path) -> dict[str, list[Path]]:
@@ -137,11 +146,11 @@ def _read_list(trial_list: str | os.PathLike, root: Path, test: DataSet) -> Tria
         for utterance, path in test.wav_scp.items()
     }
     trials = from_voxceleb_list(trial_list, lambda path: utterance_of[posixpath.normpath(path)])
-    _warn_of_labels(trial_list, trials, test)
+    _refuse_wrong_labels(trial_list, trials, test)
     return trials
 
 
-def _warn_of_labels(trial_list: str | os.PathLike, trials: Trials, test: DataSet) -> None:
+def _refuse_wrong_labels(trial_list: str | os.PathLike, trials: Trials, test: DataSet) -> None:
     pairs = zip(trials.enrol, trials.test, trials.is_target, strict=True)
     wrong = [
         number
@@ -149,9 +158,7 @@ def _warn_of_labels(trial_list: str | os.PathLike, trials: Trials, test: DataSet
         if (test.utt2spk[enrol] == test.utt2spk[other]) != is_target
     ]
     if wrong:
-        log.warning(
-            "%s:%d: the label contradicts the speakers' folders, as do %d more lines",
-            trial_list,
-            wrong[0],
-            len(wrong) - 1,
+        raise InputError(
+            f"{trial_list}:{wrong[0]}: the label contradicts the speakers' folders, as it does on "
+            f"{len(wrong):,} of {len(trials):,} lines; 1 means the same speaker"
         )

@@ -1,10 +1,11 @@
 """Finding a corpus in LibriSpeech's layout, and refusing what is not one."""
 
-import logging
+import itertools
 import shutil
 
 import pytest
 
+from speaker_bases.kaldi_feats import librispeech
 from speaker_bases.kaldi_feats.data_dir import validate_data_dir, write_data_dir
 from speaker_bases.kaldi_feats.files import InputError
 from speaker_bases.kaldi_feats.librispeech import find_corpus
@@ -31,6 +32,29 @@ def test_without_a_list_all_pairs_are_trials(tiny_librispeech):
     assert trials.is_target.sum() == 2
 
 
+def test_more_pairs_than_memory_holds_are_refused_before_they_are_made(
+    tiny_librispeech, monkeypatch
+):
+    monkeypatch.setattr(librispeech, "MOST_PAIRS", 5)
+
+    def made(*_):
+        raise AssertionError("the pairs were made")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(itertools, "combinations", made)
+        with pytest.raises(
+            InputError, match=r"its 4 test utterances would be 6 trials, .* are 5; .* --trials"
+        ):
+            find_corpus(tiny_librispeech)
+    monkeypatch.setattr(librispeech, "MOST_PAIRS", 6)
+    assert len(find_corpus(tiny_librispeech).trials["all-pairs"]) == 6
+
+
+def test_the_test_subsets_of_the_full_librispeech_are_too_many_for_all_pairs(tmp_path):
+    with pytest.raises(InputError, match="11,126 test utterances would be 61,888,375 trials"):
+        librispeech._refuse_too_many_pairs(tmp_path, 11_126)
+
+
 def test_a_list_in_voxceleb_form(tiny_librispeech, tmp_path):
     (tmp_path / "my-list.txt").write_text(
         "1 dev-clean-2/84/7/84-7-0000.flac ./dev-clean-2/84/7/84-7-0001.flac\n"
@@ -52,14 +76,15 @@ def test_a_trial_of_an_unknown_or_a_training_utterance(tiny_librispeech, tmp_pat
         find_corpus(tiny_librispeech, tmp_path / "list")
 
 
-def test_a_label_against_the_speakers_is_warned_of(tiny_librispeech, tmp_path, caplog):
+def test_a_label_against_the_speakers_is_refused(tiny_librispeech, tmp_path):
+    """As stage 4 would, after the training."""
     (tmp_path / "list").write_text(
         "1 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/84/7/84-7-0001.flac\n"
         "1 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/9/7/9-7-0001.flac\n"
+        "0 dev-clean-2/84/7/84-7-0000.flac dev-clean-2/9/7/9-7-0000.flac\n"
     )
-    with caplog.at_level(logging.WARNING):
+    with pytest.raises(InputError, match=r"list:2: the label contradicts .* 1 of 3 lines"):
         find_corpus(tiny_librispeech, tmp_path / "list")
-    assert "list:2: the label contradicts" in caplog.text
 
 
 def test_wav_beside_flac(tiny_librispeech, make_audio):
