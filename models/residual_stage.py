@@ -38,7 +38,7 @@ class ConvBatchNorm(layers.Layer):
     Call arguments:
         x: tensor of shape `(batch_size, frames, bands, channels)`.
         mask: boolean tensor of shape `(batch_size, frames)`; frames where it is `False` count as
-            zeros, and so does padding. Passed on by Keras.
+            zeros, as padding does, and are not in the statistics. Passed on by Keras.
 
     Output shape:
         `(batch_size, ceil(frames / strides[0]), ceil(bands / strides[1]), filters)`, with the
@@ -85,7 +85,10 @@ class ConvBatchNorm(layers.Layer):
         x = mask_frames(x, mask)
         if self.pad is not None:
             x = self.pad(x)
-        return self.norm(self.conv(x), training=training)
+        x = self.conv(x)
+        if mask is not None:
+            mask = self.compute_mask(x, mask)[:, :, None]
+        return self.norm(x, training=training, mask=mask)
 
     def compute_mask(self, x, mask=None):
         return None if mask is None else mask[:, :: self.strides[0]]

@@ -105,9 +105,9 @@ def resnet34(
     rows = zip(table.stage_filters, table.stage_blocks, table.stage_strides, strict=True)
     for number, (filters, blocks, strides) in enumerate(rows, start=1):
         x = ResidualStage(filters, blocks, strides, **options, name=f"res{number}")(x)
-    # The embedding is float32 whatever the policy: cosines and losses are computed from it.
-    last_dtype = None if table.dense_units else "float32"
-    x = MaskedGlobalAveragePooling(dtype=last_dtype, name="pool")(x)
+    # From here on float32 whatever the policy: the sum over hundreds of frames, and the embedding,
+    # from which cosines and losses are computed.
+    x = MaskedGlobalAveragePooling(dtype="float32", name="pool")(x)
     if table.dense_units:
         x = layers.Dense(
             table.dense_units,
