@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..kaldi_feats.arguments import whole_number
 from ..kaldi_feats.files import InputError, digest, run_tool
 from ..kaldi_feats.reader import FeatureReader, VectorWriter, read_num_frames
 from ..models.experiment import ExperimentDir
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--set", help="name of the embeddings (default: DATA's last part)")
     parser.add_argument(
         "--batch-frames",
-        type=_positive,
+        type=whole_number(1),
         default=20_000,
         help="frames that go through the network at a time; take fewer if memory runs out, more "
         "on a large GPU (default: 20000)",
@@ -97,13 +98,6 @@ def _write(
                 "has diverged, look at its log and train again"
             )
         writer.write(utterance, embedding)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1, found {text}")
-    return value
 
 
 if __name__ == "__main__":

@@ -28,6 +28,9 @@ QUOTED = (
 )
 """Table 2's first two rows: title, loss, EER in percent by trial list."""
 
+OF_THE_SYSTEM = frozenset({"network", "similarity", "losses", "weight_decay", "optimizer", "batch"})
+"""The settings that the paper gives for a row; one that was changed makes another system."""
+
 TABLE_OF_CORPUS = {"voxceleb1": 2, "voxceleb2": 4}
 """The corpora of the paper: Table 2 was trained on VoxCeleb1, Table 4 on VoxCeleb2."""
 
@@ -45,13 +48,16 @@ def paper_eer(
 ) -> float:
     """The paper's EER in percent for the same system, corpus, list and back-end, or NaN.
 
-    A folder that is not named as its system holds a variation of it, which the paper has not.
+    A folder that is not named as its system holds a variation of it, which the paper has not; and
+    so does one for which the command line changed one of `OF_THE_SYSTEM`.
     """
+    changed = {text.partition("=")[0].partition(".")[0] for text in config.get("overrides", [])}
     table = config.get("paper_table")
     same = (
         TABLE_OF_CORPUS.get(corpus) == table
         and BACKEND_OF_TABLE.get(table) == backend
         and system.path.parent.name == config["system"]
+        and not changed & OF_THE_SYSTEM
     )
     return config.get("paper_eer", {}).get(trial_list, math.nan) if same else math.nan
 

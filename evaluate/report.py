@@ -60,7 +60,7 @@ def report(exp: Path, data: Path, systems_conf: Path, corpus_conf: Path, command
     if not known:
         raise InputError(f"{systems_conf}: no system files (*.yaml) here")
     found = collect(exp, data / "test", corpus)
-    made = f"Made by `{command}` from scores of {_date_of_scores(exp)}."
+    made = f"Last command: `{command}`. Scores of {_date_of_scores(exp)}."
     blocks = document(found, corpus, " ".join(description.split()), known, made)
     blocks += _figures(exp, found.results)
     write_csv(exp / "results.csv", found.results)

@@ -65,11 +65,14 @@ class Collected:
     Attributes:
         results: one for each score file, in the order of the paper's tables, then by seed.
         lists: the trial lists that they belong to, by name: the counts to be printed.
+        training: for each trained system's name, its epochs and what the command line changed,
+            as text; several if its seeds differ.
         left_out: sentences that say which systems or scores are not in `results`, and why.
     """
 
     results: list[Result] = field(default_factory=list)
     lists: dict[str, dict] = field(default_factory=dict)
+    training: dict[str, list[str]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
 
@@ -92,6 +95,9 @@ def collect(exp: Path, data_dir: Path, corpus: str) -> Collected:
         for system, config, backend in entries:
             _log.info("%s, %s, %s: %d trials", system.path, name, backend, len(trials))
             found.results.append(result_of(system, config, trials, backend, corpus))
+            texts = found.training.setdefault(system.path.parent.name, [])
+            if "epochs" in config and (text := _training(config)) not in texts:
+                texts.append(text)
     found.results.sort(key=lambda result: (position(result.row["system"]), result.row["seed"]))
     for sentence in found.left_out:
         _log.warning("left out %s", sentence)
@@ -120,6 +126,12 @@ def result_of(
     about |= {"backend": backend, "seed": config["seed"]}
     about["paper_eer_percent"] = paper_eer(system, config, corpus, trials.name, backend)
     return _evaluate(scores, trials, _counts(trials) | about)
+
+
+def _training(config: dict) -> str:
+    changed = [text for text in config.get("overrides", []) if not text.startswith("epochs=")]
+    with_changes = f" with {', '.join(f'`{text}`' for text in changed)}" if changed else ""
+    return f"{config['epochs']} epochs{with_changes}"
 
 
 def _score_files(

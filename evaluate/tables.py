@@ -35,6 +35,10 @@ def document(
     for name, backend, group in groups(found.results):
         blocks += _list_section(name, backend, group, found.lists[name], corpus, systems)
     blocks += backends_section(found.results)
+    trained = [f"{name}: {'; '.join(texts)}" for name, texts in found.training.items() if texts]
+    if trained:
+        trained.sort(key=lambda text: position(text.partition(":")[0]))
+        blocks.append(Paragraph(f"Training: {'. '.join(trained)}."))
     if found.results:
         blocks.append(Paragraph(INTERVAL))
     else:

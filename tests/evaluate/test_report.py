@@ -122,7 +122,7 @@ def test_results_md_as_it_is_printed(run, make_system, capsys):
     assert capsys.readouterr().out == text
     assert "**Synthetic speech**" in text
     assert "What synthetic is comparable with." in text
-    assert re.search(r"Made by `./run.sh --corpus synthetic` from scores of \d{4}-\d\d-\d\d", text)
+    assert re.search(r"command: `./run.sh --corpus synthetic`. Scores of \d{4}-\d\d-\d\d", text)
     assert "66 trials (12 target, 54 non-target) of 12 utterances of 4 speakers" in text
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert re.fullmatch(r"\| baseline \| none \| 0 \| 50.00 \| .*", table[2])
@@ -161,6 +161,28 @@ def test_the_papers_table_beside_voxceleb1(run, make_system, trial_list, small_o
         "| i-vector PLDA (as reported by Nagrani et al. 2017) | - | vox1-o | 8.80 | - |" in papers
     )
     assert "Synthetic" not in text
+
+
+def test_no_number_of_the_paper_beside_a_system_that_was_changed(
+    run, make_system, small_official_lists
+):
+    run.corpus.write_trials("vox1-o", run.corpus.all_pairs())
+    changes = {
+        "softmax": ["epochs=3", "crop_frames=200", "bn_momentum=0.9"],  # the paper has no such
+        "proposed2": ["epochs=3", "losses.hard_negative.num_negatives=3"],
+    }
+    for name, overrides in changes.items():
+        system = make_system(name, corpus="voxceleb1", overrides=overrides, epochs=3)
+        system.write_scores("vox1-o", rows(run.corpus, 3))
+    assert run("voxceleb1") == 0
+    paper = {row["system"]: row["paper_eer_percent"] for row in results(run)}
+    assert paper == {"softmax": "7.78", "proposed2": ""}
+    text = (run.exp / "RESULTS.md").read_text()
+    assert "| Proposed 2 | L_H + L_BC | vox1-o | 5.55 | not run |" in text
+    assert (
+        "Training: softmax: 3 epochs with `crop_frames=200`, `bn_momentum=0.9`. "
+        "proposed2: 3 epochs with `losses.hard_negative.num_negatives=3`." in text
+    )
 
 
 def test_table_4_is_scored_by_bvector(run, make_system, small_official_lists):

@@ -9,7 +9,7 @@ REPORT = """\
 
 Read speech.
 
-Made by `./run.sh --corpus librispeech` from scores of 2026-01-02.
+Last command: `./run.sh --corpus librispeech`. Scores of 2026-01-02.
 
 ## Trial list test-other, cosine
 
@@ -43,7 +43,7 @@ def test_reports_stand_with_command_date_and_list_but_without_figures(write):
     code, text = write(REPORT)
     assert code == 0
     part = text.split("\n## librispeech\n")[1]
-    assert "Made by `./run.sh --corpus librispeech` from scores of 2026-01-02." in part
+    assert "Last command: `./run.sh --corpus librispeech`. Scores of 2026-01-02." in part
     assert "### Trial list test-other, cosine" in part and "| softmax | 9.99 |" in part
     assert "igure" not in part
     assert "evaluate.repository_results" in text.split("\n## ")[0]
