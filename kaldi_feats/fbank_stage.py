@@ -1,21 +1,22 @@
 """The feature stage's bookkeeping: which arks a data directory needs, and which are there.
 
 The utterances go into arks of 10 to 500, and an ark's name is a fingerprint of all that it is
-made from: the settings, and its lines of wav.scp with size and date of their files. An ark is
-there once its scp is. So a stage that died continues where it stopped, with however many
-processes; a change makes other arks; and features made before stay valid until the new ones are
-complete, as feats.scp is the last thing to change.
+made from: the settings, and its lines of wav.scp with size and date of their files, those that a
+pipe's command names included. An ark is there once its scp is. So a stage that died continues
+where it stopped, with however many processes; a change makes other arks; and features made before
+stay valid until the new ones are complete, as feats.scp is the last thing to change.
 """
 
 import hashlib
 import json
 import logging
 import os
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .audio import is_pipe
+from .audio import is_pipe, words_of
 from .data_dir import read_table, validate_data_dir, write_table
 from .fbank_options import option_text, write_settings
 from .files import InputError, Stamp
@@ -113,13 +114,7 @@ class FbankStage:
         ]
 
     def _fingerprint(self, utterances: tuple[Utterance, ...]) -> str:
-        lines = []
-        for utterance in utterances:
-            line: list = [utterance.name, utterance.source]
-            if not is_pipe(utterance.source):
-                status = os.stat(utterance.source)
-                line += [status.st_size, status.st_mtime_ns]
-            lines.append(line)
+        lines = [[u.name, u.source, *_state_of_files(u.source)] for u in utterances]
         text = json.dumps([self._settings, lines], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -194,6 +189,25 @@ class FbankStage:
             name = path.name.removeprefix(".")
             if name.startswith(self.prefix) and ".".join(name.split(".")[:-1]) not in keep:
                 path.unlink()
+
+
+def _state_of_files(source: str) -> list:
+    """Changes with the recording that a value of wav.scp stands for: sizes and dates of files."""
+    if not is_pipe(source):
+        status = os.stat(source)
+        return [status.st_size, status.st_mtime_ns]
+    return [state for word in words_of(source) if (state := _state_of_word(word))]
+
+
+def _state_of_word(word: str) -> list | None:
+    """A word of a command with its size and date, if it is the path of a file."""
+    if word.startswith("-"):
+        return None
+    try:
+        status = os.stat(word)
+    except (OSError, ValueError):
+        return None
+    return [word, status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
 
 
 def _read_lines(path: Path) -> list[tuple[str, str]]:

@@ -111,7 +111,7 @@ def test_no_file(tmp_path):
 
 def test_no_samples(write):
     # Its line in wav.scp comes back with stage 0: no use to remove it.
-    with pytest.raises(InputError, match="holds no samples; fetch it again$"):
+    with pytest.raises(InputError, match=r"holds no samples; fetch it again$"):
         read_recording(str(write("a.wav", np.zeros(0, np.int16))), WHERE)
 
 

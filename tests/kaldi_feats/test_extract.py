@@ -203,6 +203,32 @@ def change_recording(corpus) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    "name, command",
+    [
+        ("plain.wav", "cat {} |"),
+        ("a b's (new) #1.wav", "cat {} |"),
+        ("in.wav", "(cat <{}) 2>/dev/null |"),
+        ("last.wav", "cat 'no such file' {} 2>/dev/null; true |"),
+    ],
+)
+def test_a_recording_behind_a_pipe_that_changed_is_made_again(corpus, embedded, name, command):
+    """Its line in wav.scp is as before, and so may be its size."""
+    path = corpus.folder / name
+    soundfile.write(path, np.full(4800, 7, np.int16), 16000)
+    corpus.point_to(12, command.format(shlex.quote(str(path))))
+    assert embedded(corpus)[0] == 0
+    assert "nothing to do" in embedded(corpus)[1]
+    before, arks = corpus.features(), corpus.dates(".ark")
+    soundfile.write(path, (np.arange(4800) ** 2 % 999).astype(np.int16), 16000)
+    code, said = embedded(corpus)
+    assert code == 0 and "done 12 of 12" in said
+    after = corpus.features()
+    assert [n for n in before if not np.array_equal(before[n], after[n])] == ["s3-u11"]
+    assert len(corpus.dates(".ark")) == 2
+    assert len(corpus.dates(".ark").items() & arks.items()) == 1
+
+
+@pytest.mark.parametrize(
     "change, kept",
     [
         (change_conf, 0),

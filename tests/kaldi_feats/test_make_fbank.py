@@ -125,6 +125,31 @@ def test_kaldi_writes_what_the_embedded_extractor_writes(corpus, embedded, kaldi
     assert code == 0 and "nothing to do" in said
 
 
+def test_kaldi_makes_again_only_the_ark_of_a_changed_recording(
+    corpus, embedded, kaldi, make_fbank, tmp_path
+):
+    """Behind a pipe, too, where its line in wav.scp is as before."""
+    path = corpus.folder / "a b.wav"
+    soundfile.write(path, np.full(4800, 7, np.int16), 16000)
+    corpus.point_to(12, f"cat {shlex.quote(str(path))} |")
+    assert make_fbank(corpus).returncode == 0
+    before, arks = corpus.features(), corpus.dates(".ark")
+    soundfile.write(path, (np.arange(4800) ** 2 % 999).astype(np.int16), 16000)
+    (corpus.path / "feats.scp").unlink()  # as stage 0 leaves the folder
+    (corpus.path / ".fbank.done").unlink()
+    done = make_fbank(corpus)
+    assert done.returncode == 0, done.stderr
+    assert len(commands(tmp_path, "compute-fbank-feats")) == 3
+    after = corpus.features()
+    assert [n for n in before if not np.array_equal(before[n], after[n])] == ["s3-u11"]
+    assert len(corpus.dates(".ark").items() & arks.items()) == 1
+    other = corpus.at(corpus.folder / "embedded" / "train")
+    shutil.copytree(corpus.path, other.path, ignore=shutil.ignore_patterns("fbank", ".fbank.done"))
+    assert embedded(other)[0] == 0
+    for name, matrix in other.features().items():
+        np.testing.assert_allclose(after[name], matrix, atol=1e-6)
+
+
 def test_kaldis_command_lines(corpus, kaldi, make_fbank, conf, tmp_path):
     options = ["--cmn-window", "150", "--compress", "true"]
     done = make_fbank(corpus, *options)

@@ -13,6 +13,7 @@ import pytest
 from speaker_bases.kaldi_feats import voxceleb_lists
 from speaker_bases.kaldi_feats.audio import read_recording
 from speaker_bases.kaldi_feats.data_dir import read_table, validate_data_dir
+from speaker_bases.kaldi_feats.fbank_stage import FbankStage
 from speaker_bases.kaldi_feats.files import InputError
 from speaker_bases.kaldi_feats.prepare import main
 from speaker_bases.kaldi_feats.trials import read_trials, write_trials
@@ -423,12 +424,17 @@ def test_a_changed_m4a_is_noticed_though_it_is_behind_a_pipe(vox1, vox2, own_lis
     command += ["--trials", str(own_list), "--data", str(data)]
     assert main(command) == 0
     (data / "train" / "feats.scp").write_text("of the old recording\n")
+    stage = FbankStage(data / "train", None, {})
+    before = [chunk.path for chunk in stage.chunks]
     (data / "test" / "feats.scp").write_text("of unchanged recordings\n")
     m4a = vox2 / "dev/aac/id00012/-1-_bcdefgh/00001.m4a"
     m4a.write_bytes(m4a.read_bytes() + b"more")
     assert main(command) == 0
     assert not (data / "train" / "feats.scp").exists()
     assert (data / "test" / "feats.scp").exists()
+    # Its ark is another, too: the one that stage 0 leaves there is not taken for it.
+    after = [chunk.path for chunk in FbankStage(data / "train", None, {}).chunks]
+    assert len(before) == len(after) == 1 and before != after
 
 
 def test_lists_lie_in_voxceleb1s_folder_by_default(vox1, own_list, tmp_path, capsys):
