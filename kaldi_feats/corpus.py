@@ -67,9 +67,11 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
     """Write ``<data>/{train,test}`` and ``<data>/test/trials/<list>``.
 
     A set whose utterances and audio are as before stays as it is, features included. One that
-    changed is written beside the old one, checked, and put in its place as a whole: what was
-    made from the old one (feats.scp, fbank/) goes with it. Lists that are no longer asked for
-    go, too; a list that the user has put beside them stays for as long as the test set does.
+    changed is written beside the old one, checked, and put in its place as a whole; feats.scp and
+    what else was made from the old one goes with it. Only the arks, fbank/, are taken over:
+    their names say what each was made from, so that stage 1 makes again what changed, and
+    removes what it does not need. Lists that are no longer asked for go, too; a list that the
+    user has put beside them stays for as long as the test set does.
 
     Returns:
         Whether anything changed.
@@ -79,6 +81,8 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
             made here; the old ones are then untouched.
     """
     data = Path(data)
+    for name in ("train", "test"):
+        _finish_swap(data / name)
     sets = {"train": corpus.train, "test": corpus.test}
     stamps = {name: Stamp(data / name / ".prepare.done", _inputs(sets[name])) for name in sets}
     lists = {name: format_trials(trials) for name, trials in corpus.trials.items()}
@@ -153,14 +157,39 @@ def _write_beside(folder: Path, data_set: DataSet) -> None:
 
 
 def _swap(new: Path, place: Path) -> None:
-    """Put a finished folder in its place; the one that was there goes."""
-    old = place.with_name(f".{place.name}.old")
-    _remove(old)
+    """Put a finished folder in its place; of the one that was there, the arks stay."""
     if place.exists():
-        log.info("%s has changed: what was made from the old one goes", place)
-        place.rename(old)
+        log.info("%s has changed: stage 1 makes features again where their audio did", place)
+        place.rename(_old(place))
     new.rename(place)
+    _finish_swap(place)
+
+
+def _finish_swap(place: Path) -> None:
+    """Take over the arks of the folder that was replaced, and remove what is left of it.
+
+    A run that was killed in `_swap` leaves this to the next one. Killed between the two renames,
+    the old folder waits for a new one to be in its place.
+    """
+    old = _old(place)
+    if not (old.exists() and (place / ".prepare.done").is_file()):
+        return
+    arks, taken_over = old / "fbank", place / "fbank"
+    if os.path.lexists(arks) and not os.path.lexists(taken_over) and _share_audio(old, place):
+        arks.rename(taken_over)
     _remove(old)
+
+
+def _old(place: Path) -> Path:
+    return place.with_name(f".{place.name}.old")
+
+
+def _share_audio(old: Path, new: Path) -> bool:
+    """Whether any line of wav.scp is in both; if not, the old arks would only take up disk."""
+    before, now = (_text(folder / "wav.scp") for folder in (old, new))
+    if before is None or now is None:
+        return True  # lost, and no reason to give up the arks as well
+    return not set(before.splitlines()).isdisjoint(now.splitlines())
 
 
 def _remove(folder: Path) -> None:

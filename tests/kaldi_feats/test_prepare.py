@@ -4,10 +4,13 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from speaker_bases.kaldi_feats import extract
 from speaker_bases.kaldi_feats.data_dir import read_table, validate_data_dir
 from speaker_bases.kaldi_feats.prepare import main
+from speaker_bases.kaldi_feats.reader import FeatureReader
 from speaker_bases.kaldi_feats.trials import read_trials
 
 
@@ -34,6 +37,7 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
 def add_features(data: Path) -> None:
     for name in ("train", "test"):
         (data / name / "fbank").mkdir()
+        (data / name / "fbank" / "an.ark").write_text(f"of {name}\n")
         (data / name / "feats.scp").write_text("made by the next stage\n")
         (data / name / ".fbank.done").write_text("{}\n")
 
@@ -98,7 +102,13 @@ def test_a_list_of_the_users_own_stays(run, tmp_path):
     assert sorted(path.name for path in own.parent.glob("[!.]*")) == ["mine", "own"]
 
 
-def test_a_changed_set_loses_its_features_and_the_other_keeps_them(
+def only_arks_stay(data_dir: Path) -> bool:
+    """Nothing says any more that the features are complete, and what may still be used is there."""
+    assert (data_dir / "fbank" / "an.ark").read_text() == f"of {data_dir.name}\n"
+    return not any((data_dir / name).exists() for name in ("feats.scp", ".fbank.done"))
+
+
+def test_a_changed_set_keeps_only_its_arks_and_the_other_all(
     run, tiny_librispeech, tmp_path, make_audio
 ):
     data = tmp_path / "data"
@@ -107,29 +117,88 @@ def test_a_changed_set_loses_its_features_and_the_other_keeps_them(
     make_audio(tiny_librispeech / "train-clean-5" / "118" / "7" / "118-7-0002.flac")
     assert run() == 0
     assert "118-7-0002" in read_table(data / "train" / "wav.scp")
-    assert not (data / "train" / "feats.scp").exists()
-    assert not (data / "train" / "fbank").exists()
+    assert only_arks_stay(data / "train")
     assert (data / "test" / "feats.scp").exists()
 
 
-def test_audio_that_changed_under_its_name_takes_the_features_along(
-    run, tiny_librispeech, tmp_path, make_audio
-):
+def test_audio_that_changed_under_its_name_is_noticed(run, tiny_librispeech, tmp_path, make_audio):
     data = tmp_path / "data"
     assert run() == 0
     add_features(data)
     path = tiny_librispeech / "dev-clean-2" / "84" / "7" / "84-7-0000.flac"
     make_audio(path, samples=3200)
     assert run() == 0
-    assert not (data / "test" / "feats.scp").exists()
+    assert only_arks_stay(data / "test")
     assert (data / "train" / "feats.scp").exists()
     assert len(read_trials(data / "test" / "trials" / "all-pairs")) == 6
+
+
+def test_arks_of_nothing_but_other_recordings_go(run, tiny_librispeech, tmp_path):
+    """The corpus lies elsewhere: not one ark would be used, and they may be 220 GB."""
+    data = tmp_path / "data"
+    assert run() == 0
+    add_features(data)
+    moved = shutil.move(tiny_librispeech, tmp_path / "elsewhere")
+    assert main(["librispeech", "--corpus-dir", str(moved), "--data", str(data)]) == 0
+    assert not (data / "train" / "fbank").exists() and not (data / "test" / "feats.scp").exists()
+    assert sorted(path.name for path in data.iterdir()) == [".prepare.done", "test", "train"]
+
+
+def test_arks_on_another_disk_stay_there(run, tiny_librispeech, tmp_path, make_audio):
+    """fbank may be a link, and the disk may not even be there."""
+    data, disk = tmp_path / "data", tmp_path / "disk"
+    assert run() == 0
+    add_features(data)
+    (data / "train" / "fbank").rename(disk)
+    (data / "train" / "fbank").symlink_to(disk)
+    (data / "test" / "fbank" / "an.ark").unlink()
+    (data / "test" / "fbank").rmdir()
+    (data / "test" / "fbank").symlink_to(tmp_path / "not mounted")
+    make_audio(tiny_librispeech / "train-clean-5" / "118" / "7" / "118-7-0002.flac")
+    make_audio(tiny_librispeech / "dev-clean-2" / "84" / "7" / "84-7-0002.flac")
+    assert run() == 0
+    assert only_arks_stay(data / "train") and (disk / "an.ark").exists()
+    assert os.readlink(data / "test" / "fbank") == str(tmp_path / "not mounted")
+
+
+def features(data_dir: Path, conf: Path) -> dict[str, np.ndarray]:
+    assert extract.main(["--nj", "1", "--fbank-config", str(conf), str(data_dir)]) == 0
+    validate_data_dir(data_dir, features=True)
+    reader = FeatureReader(data_dir / "feats.scp")
+    return {name: np.array(matrix) for name, matrix in reader.items()}
+
+
+def test_one_recording_fetched_again_costs_one_ark(
+    run, tiny_librispeech, tmp_path, make_audio, conf
+):
+    speaker = tiny_librispeech / "train-clean-5" / "118" / "7"
+    for number in range(2, 12):
+        make_audio(speaker / f"118-7-{number:04d}.flac", seed=number)
+    train = tmp_path / "data" / "train"
+    assert run() == 0
+    before = features(train, conf)
+    arks = {path: path.stat().st_mtime_ns for path in train.glob("fbank/*.ark")}
+    assert len(arks) == 2  # of 10 and of 4 utterances
+    changed = speaker / "118-7-0003.flac"
+    make_audio(changed, seed=99)
+    assert run() == 0
+    assert {path: path.stat().st_mtime_ns for path in train.glob("fbank/*.ark")} == arks
+    after = features(train, conf)
+    now = {path: path.stat().st_mtime_ns for path in train.glob("fbank/*.ark")}
+    assert len(now) == 2 and len(now.items() & arks.items()) == 1
+    assert [n for n in before if not np.array_equal(after[n], before[n])] == ["118-7-0003"]
+    shutil.rmtree(tmp_path / "data")
+    assert run() == 0
+    afresh = features(train, conf)
+    assert list(afresh) == list(after)
+    assert all(np.array_equal(after[name], afresh[name]) for name in afresh)
 
 
 @pytest.mark.parametrize("name", ["train/utt2spk", "test/wav.scp", "test/trials/all-pairs"])
 def test_what_was_lost_or_damaged_is_made_again(run, tmp_path, name):
     data = tmp_path / "data"
     assert run() == 0
+    add_features(data)
     whole = (data / name).read_bytes()
     (data / name).write_bytes(whole[: len(whole) // 2])
     assert run() == 0
@@ -137,38 +206,52 @@ def test_what_was_lost_or_damaged_is_made_again(run, tmp_path, name):
     (data / name).unlink()
     assert run() == 0
     assert (data / name).read_bytes() == whole
+    assert (data / "train" / "fbank" / "an.ark").exists()
+    assert (data / "test" / "fbank" / "an.ark").exists()
 
 
-@pytest.mark.parametrize("stop_at", [1, 2, 3])
-def test_killed_between_any_two_renames_it_is_completed_by_a_rerun(
+@pytest.mark.parametrize("stop_at", range(1, 11))
+def test_killed_between_any_two_steps_it_is_completed_by_a_rerun(
     run, tmp_path, tiny_librispeech, make_audio, monkeypatch, stop_at
 ):
-    """Both sets change; the process dies before its stop_at-th rename of a folder."""
+    """Both sets change; the process dies before the stop_at-th of the renames and removals of
+    folders, or in the middle of it, if it is a removal."""
     data = tmp_path / "data"
     assert run() == 0
     add_features(data)
     make_audio(tiny_librispeech / "train-clean-5" / "118" / "7" / "118-7-0002.flac")
     make_audio(tiny_librispeech / "dev-clean-2" / "84" / "7" / "84-7-0002.flac")
-    calls = []
-    rename = Path.rename
+    steps = []
+    rename, rmtree = Path.rename, shutil.rmtree
 
-    def dying(self, target):
+    def step(name: str) -> None:
+        steps.append(name)
+        if len(steps) == stop_at:
+            raise RuntimeError("killed")
+
+    def dying_rename(self, target):
         if self.is_dir():
-            calls.append(self)
-            if len(calls) == stop_at:
-                raise RuntimeError("killed")
+            step("rename")
         return rename(self, target)
 
+    def dying_rmtree(folder):
+        step("rmtree")
+        (folder / "wav.scp").unlink()
+        step("rmtree goes on")
+        rmtree(folder)
+
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", dying)
+        patch.setattr(Path, "rename", dying_rename)
+        patch.setattr(shutil, "rmtree", dying_rmtree)
         with pytest.raises(RuntimeError):
             run()
+    assert steps == (2 * ["rename", "rename", "rename", "rmtree", "rmtree goes on"])[:stop_at]
     assert not (data / ".prepare.done").exists()
     assert run() == 0
     for name, utterance in (("train", "118-7-0002"), ("test", "84-7-0002")):
         validate_data_dir(data / name)
         assert utterance in read_table(data / name / "wav.scp")
-        assert not (data / name / "feats.scp").exists()
+        assert only_arks_stay(data / name)
     assert len(read_trials(data / "test" / "trials" / "all-pairs")) == 10
     assert sorted(path.name for path in data.iterdir()) == [".prepare.done", "test", "train"]
 
