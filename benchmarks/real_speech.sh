@@ -111,31 +111,45 @@ done <"$runs"
 echo "$(date +%H:%M:%S) every run of $runs is in $csv"
 [ -n "$figures" ] || exit 0
 
-# The figures: DET curves of the systems, Figure 1, Figure 2. A training utterance is cut into
-# pieces as long as a crop: a speaker with a single embedding has no cluster to draw.
-pieces=$data/train_pieces
-if [ ! -f "$pieces/feats.scp" ]; then
-  python benchmarks/real_speech/pieces.py "$data/train" "$pieces" --seconds 1.2 --pieces 10
-fi
-kaldi_feats/make_fbank.sh --nj 2 "$pieces"
+# The figures, of seed 0: DET curves of the systems, Figure 1, Figure 2. A training utterance is cut
+# into pieces as long as a crop: a speaker with a single embedding has no cluster to draw.
+has() { [ -f "$exp/$1/seed0/embedder.keras" ]; } # SYSTEM
 trained=()
 for name in baseline softmax center am_softmax ge2e proposed1 hard_negative proposed2; do
   [ -f "$exp/$name/seed0/scores/$(basename "$data"/test/trials/*).cosine.txt" ] &&
     trained+=("$exp/$name/seed0")
 done
+if [ ${#trained[@]} -eq 0 ]; then
+  echo "no figures: $csv has all runs, but $exp has no systems; --csv makes results of your own"
+  exit 0
+fi
 for list in "$data/test" "$short"; do
   trials=$(basename "$list"/trials/*)
   python -m speaker_bases.evaluate.figures det --systems "${trained[@]}" --data "$list" \
     --list "$trials" --out "$figures/det-$trials.png"
 done
-for name in softmax hard_negative proposed2; do
-  [ -f "$exp/$name/seed0/embedder.keras" ] || exit 0
-  python -m speaker_bases.evaluate.embed --system "$exp/$name/seed0" --data "$pieces"
+pieces=$data/train_pieces
+if [ ! -f "$pieces/feats.scp" ]; then
+  python benchmarks/real_speech/pieces.py "$data/train" "$pieces" --seconds 1.2 --pieces 10
+fi
+kaldi_feats/make_fbank.sh --nj 2 "$pieces"
+for name in softmax center proposed1 hard_negative proposed2; do
+  if has $name; then
+    python -m speaker_bases.evaluate.embed --system "$exp/$name/seed0" --data "$pieces"
+  fi
 done
 for name in softmax proposed2; do
-  python -m speaker_bases.evaluate.figures speakers --system "$exp/$name/seed0" --data "$pieces" \
-    --out "$figures/speakers-$name.png"
+  if has $name; then
+    python -m speaker_bases.evaluate.figures speakers --system "$exp/$name/seed0" \
+      --data "$pieces" --out "$figures/speakers-$name.png"
+  fi
 done
-python -m speaker_bases.evaluate.figures impostors --data "$pieces" \
-  --systems "$exp/hard_negative/seed0" "$exp/proposed2/seed0" --out "$figures/impostors.png" 2>&1 |
-  sed -n 's/.* INFO \(L_.* impostor cosines\) .*/\1/p' >"$figures/impostors.txt"
+# Without and with L_BC: the pair of the paper's Figure 2, and L_H's.
+for pair in "center proposed1" "hard_negative proposed2"; do
+  read -r without with <<<"$pair"
+  if has "$without" && has "$with"; then
+    python -m speaker_bases.evaluate.figures impostors --data "$pieces" \
+      --systems "$exp/$without/seed0" "$exp/$with/seed0" --out "$figures/impostors-$with.png" 2>&1 |
+      tee /dev/stderr | sed -n 's/.* INFO \(L_.* impostor cosines\) .*/\1/p'
+  fi
+done >"$figures/impostors.txt"

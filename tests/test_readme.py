@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from speaker_bases import losses
+from speaker_bases.train.config import load_config
 
 SHOWN = ("eer_percent", "eer_low", "eer_high", "min_dcf_0.01", "min_dcf_0.05")
 
@@ -41,7 +42,7 @@ def test_the_files_it_names_are_there(readme, project_root):
 
 def test_the_options_of_run_sh_it_shows_exist(readme, project_root):
     recipe = (project_root / "run.sh").read_text(encoding="utf-8")
-    for line in re.findall(r"^.*\./run\.sh .*$", readme, flags=re.MULTILINE):
+    for line in re.findall(r"^.*\./run\.sh .*$", readme.replace("\\\n", ""), flags=re.MULTILINE):
         for option in re.findall(r"--([a-z][a-z-]+)", re.sub(r'"[^"]*"', "", line)):
             name = option.replace("-", "_")
             assert option == "help" or re.search(rf"^{name}=", recipe, re.MULTILINE), option
@@ -52,7 +53,28 @@ def test_its_error_rates_are_those_of_the_committed_results(readme, project_root
         if path.parent.name == "real-speech":  # tests/test_real_speech.py
             continue
         with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                eer, low, high, dcf_1, dcf_5 = (float(row[name]) for name in SHOWN)
-                line = f"| {row['system']} | {row['loss']} | {eer:.2f} | {low:.2f} to {high:.2f} "
-                assert f"{line}| {dcf_1:.3f} | {dcf_5:.3f} |" in readme, path
+            rows = list(csv.DictReader(file))
+        cosine = {row["system"]: row for row in rows if row["backend"] == "cosine"}
+        for row in cosine.values():
+            eer, low, high, dcf_1, dcf_5 = (float(row[name]) for name in SHOWN)
+            line = f"| {row['system']} | {row['loss']} | {eer:.2f} | {low:.2f} to {high:.2f} "
+            assert f"{line}| {dcf_1:.3f} | {dcf_5:.3f} |" in readme, path
+        for row in rows:
+            if row["backend"] != "cosine":
+                pair = [float(each["eer_percent"]) for each in (cosine[row["system"]], row)]
+                assert f"| {row['system']} | {pair[0]:.2f} | {pair[1]:.2f}, " in readme, path
+
+
+def test_the_settings_it_shows_fit_the_systems_they_are_shown_with(readme, project_root):
+    recipe = (project_root / "run.sh").read_text(encoding="utf-8")
+    default = re.search(r'default_systems="([^"]*)"', recipe)[1]
+    conf = project_root / "conf"
+    shown = 0
+    for line in re.findall(r"^.*\./run\.sh .*$", readme.replace("\\\n", ""), flags=re.MULTILINE):
+        settings = re.findall(r"--set (\S+?)[\s\"`]", line)
+        named = re.search(r'--systems "?([a-z0-9_ ]+?)[" ]*( -|$|\s*#)', line)
+        for system in (named[1] if named else default).split() if settings else []:
+            config = conf / "systems" / f"{system}.yaml", conf / "corpora" / "synthetic.yaml"
+            assert load_config(*config, settings)["overrides"] == settings
+            shown += 1
+    assert shown

@@ -69,6 +69,11 @@ def test_every_run_is_made_once_and_recorded(tool, project_root, librispeech_min
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Epoch" not in again.stdout and results.read_bytes() == before
 
+    elsewhere = [*command, "--exp", tmp_path / "none"]  # the CSV has the runs, this folder has not
+    done = subprocess.run(elsewhere, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no figures: " in done.stdout and results.read_bytes() == before
+
     document = tmp_path / "page.md"
     document.write_text("<!-- begin real-speech-systems: x -->\n<!-- end real-speech-systems -->\n")
     tables = tool("tables")

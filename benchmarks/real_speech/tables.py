@@ -158,7 +158,7 @@ def base_of(row: dict[str, str]) -> str:
 
 
 def runs_table(rows: Rows) -> str:
-    """Every line of the results, and the commands below."""
+    """Every line of the results, and below the commands that trained each run."""
     head = ["run", "seed", "epochs", "trial list", "EER %, 95 % interval", "minDCF p=0.01"]
     head += ["training loss, first to last epoch", "s", "type", "device", "commit", "date"]
     lines = [head, ["---"] * len(head)]
@@ -173,7 +173,10 @@ def runs_table(rows: Rows) -> str:
                 *(row[name] for name in ("train_seconds", "dtype", "device", "commit", "date")),
             ]
         )
-    commands = dict.fromkeys(re.sub(r"(seed ?)\d+", r"\1K", row["command"]) for row in rows)
+    commands = {}
+    for row in rows:
+        command = re.sub(r"(seed ?)[0-9]+", r"\1K", row["command"])
+        commands[f"{row['name']}: {command}"] = None
     return as_table(lines) + "\n\n```\n" + "\n".join(commands) + "\n```"
 
 
