@@ -16,21 +16,28 @@ export TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"  # the default, but i
 find_python() {
   local candidate
   for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+      2>/dev/null; then
       echo "$candidate"
       return 0
     fi
   done
-  echo "path.sh: error: no Python 3.11 or later found; set PYTHON=/path/to/python" >&2
+  echo "path.sh: error: no Python 3.11, 3.12 or 3.13 found, which are those that TensorFlow has" \
+    "packages for; set PYTHON=/path/to/python" >&2
   return 1
 }
 
 activate_environment() {
-  local extras=$1 extra wanted stamp missing="" python
+  local extras=$1 extra wanted stamp missing="" python reason
   if [ "${USE_ACTIVE_ENV:-false}" = true ]; then
-    if ! python3 -c 'import speaker_bases.train' 2>/dev/null; then
-      echo "path.sh: error: the active environment ($(command -v python3)) lacks this project;" \
-        "pip install -e '.[${extras// /,}]'" >&2
+    if ! python=$(command -v python); then
+      echo "path.sh: error: no environment is active: there is no command 'python' (python3 alone" \
+        "will not do)" >&2
+      return 1
+    fi
+    if ! reason=$("$python" -c 'import speaker_bases.train' 2>&1); then
+      echo "path.sh: error: the active environment ($python) lacks this project" \
+        "(${reason##*$'\n'}); pip install -e '.${extras:+[${extras// /,}]}'" >&2
       return 1
     fi
     return 0

@@ -28,7 +28,7 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11",
+    python_requires=">=3.11,<3.14",  # as path.sh; TensorFlow has wheels for no others
     packages=[f"speaker_bases.{package}" for package in packages],
     package_dir={f"speaker_bases.{p}": p.replace(".", "/") for p in packages},
     package_data={"speaker_bases.kaldi_feats": ["*.sh"]},
