@@ -68,7 +68,15 @@ while [ $# -gt 0 ]; do
     *) fail "unknown option --${name//_/-}; see ./run.sh --help" ;;
   esac
 done
+for name in download use_active_env; do
+  [[ ${!name} =~ ^(true|false)$ ]] || fail "--${name//_/-} is true or false, not '${!name}'"
+done
+for name in nj epochs; do # epochs may be left to the corpus file
+  [[ ${!name} =~ ^[1-9][0-9]*$ || $name${!name} = epochs ]] ||
+    fail "--$name is a whole number, 1 or more, not '${!name}'"
+done
 [[ $stage =~ ^[0-5]$ && $stop_stage =~ ^[0-5]$ ]] || fail "--stage and --stop-stage are 0 to 5"
+[ "$stage" -le "$stop_stage" ] || fail "--stage $stage is behind --stop-stage $stop_stage: nothing to do"
 case $corpus in
   synthetic | librispeech | voxceleb1) default_systems="softmax proposed2" ;;
   voxceleb2) default_systems="vox2_center vox2_proposed_h100 vox2_proposed_h50" ;;
@@ -79,6 +87,8 @@ case $backend in
   "" | cosine | bvector) ;;
   *) fail "--backend is cosine or bvector, not '$backend'" ;;
 esac
+[[ $systems =~ [^[:space:]] ]] || fail "--systems is empty; such as \"$default_systems\""
+[[ $seeds =~ [^[:space:]] ]] || fail "--seeds is empty; such as \"0 1\""
 for system in $systems; do
   [ -f "conf/systems/$system.yaml" ] ||
     fail "--systems: no such system '$system'; there are: $(cd conf/systems && echo *.yaml | sed 's/\.yaml//g')"
@@ -125,13 +135,20 @@ if runs_stage 1; then
 fi
 
 # shellcheck disable=SC2086
+train() { # RUN [more options]
+  local system=${1#"$exp/"}
+  python -m speaker_bases.train --system "conf/systems/${system%/*}.yaml" \
+    --corpus "conf/corpora/$corpus.yaml" --data "$data/train" --out "$1" \
+    --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} $train_opts "${@:2}"
+}
+
 if runs_stage 2; then
+  for system in $systems; do # now, and not after days of training the systems before
+    train "$exp/$system/seed0" --check
+  done
   for run in "${runs[@]}"; do
     begin_stage 2 "train $run"
-    system=${run#"$exp/"}
-    python -m speaker_bases.train --system "conf/systems/${system%/*}.yaml" \
-      --corpus "conf/corpora/$corpus.yaml" --data "$data/train" --out "$run" \
-      --seed "${run##*seed}" ${epochs:+--epochs "$epochs"} $train_opts
+    train "$run"
   done
 fi
 

@@ -85,6 +85,18 @@ def test_a_changed_option_redoes_the_stages_behind_it(recipe):
     assert (exp / "softmax" / "superseded" / "seed0-1" / "config.yaml").exists()
 
 
+def test_a_mistake_in_any_system_is_found_before_the_first_is_trained(recipe):
+    prepared = recipe("--stop-stage", "1")
+    assert prepared.returncode == 0, prepared.stdout + prepared.stderr
+    options = f"{SMALL[3]} --set losses.hard_negative.num_negatives=2"  # softmax has no such loss
+    systems = ["--systems", "proposed2 softmax", "--stage", "2", "--train-opts", options]
+    run = recipe(*systems, "--exp", str(recipe.folder / "none"))
+    assert run.returncode == 1
+    assert "conf/systems/softmax.yaml" in run.stderr and "hard_negative" in run.stderr
+    assert run.stderr.count("\n") == 1
+    assert not (recipe.folder / "none").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -94,7 +106,21 @@ def test_a_changed_option_redoes_the_stages_behind_it(recipe):
         (["--stage", "6"], "--stage and --stop-stage are 0 to 5"),
         (["--corpus", "timit"], "not 'timit'"),
         (["--systems", "softmax nosuch"], "no such system 'nosuch'"),
+        (["--stage", "4", "--stop-stage", "3"], "--stage 4 is behind --stop-stage 3"),
         (["--seeds", "0 x"], "--seeds are whole numbers, not 'x'"),
+        (["--seeds", ""], "--seeds is empty"),
+        (["--seeds", " "], "--seeds is empty"),
+        (["--systems", " "], "--systems is empty"),
+        (["--use-active-env", "yes"], "--use-active-env is true or false, not 'yes'"),
+        (["--use-active-env", "True"], "--use-active-env is true or false, not 'True'"),
+        (
+            ["--corpus", "librispeech", "--download", "yes"],
+            "--download is true or false, not 'yes'",
+        ),
+        (["--nj", "x"], "--nj is a whole number, 1 or more, not 'x'"),
+        (["--nj", "0"], "--nj is a whole number, 1 or more, not '0'"),
+        (["--nj", ""], "--nj is a whole number, 1 or more, not ''"),
+        (["--epochs", "2.5"], "--epochs is a whole number, 1 or more, not '2.5'"),
         (
             ["--corpus", "librispeech", "--corpus-dir", "no/such/folder"],
             "no/such/folder",
@@ -107,7 +133,7 @@ def test_a_wrong_option_is_one_line_and_changes_nothing(
     places = ["--data", str(tmp_path / "data"), "--exp", str(tmp_path / "exp")]
     command = [str(project_root / "run.sh"), "--use-active-env", "true", *places, *options]
     run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode != 0
+    assert run.returncode == 1
     assert message in run.stderr and run.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
