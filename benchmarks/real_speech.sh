@@ -111,23 +111,26 @@ done <"$runs"
 echo "$(date +%H:%M:%S) every run of $runs is in $csv"
 [ -n "$figures" ] || exit 0
 
-# The figures, of seed 0: DET curves of the systems, Figure 1, Figure 2. A training utterance is cut
-# into pieces as long as a crop: a speaker with a single embedding has no cluster to draw.
+# The figures, of seed 0: DET curves and losses of the systems, Figure 1, Figure 2. A training
+# utterance is cut into pieces as long as a crop: a speaker with one embedding has no cluster to draw.
 has() { [ -f "$exp/$1/seed0/embedder.keras" ]; } # SYSTEM
 trained=()
-for name in baseline softmax center am_softmax ge2e proposed1 hard_negative proposed2; do
-  [ -f "$exp/$name/seed0/scores/$(basename "$data"/test/trials/*).cosine.txt" ] &&
-    trained+=("$exp/$name/seed0")
+for name in softmax center am_softmax ge2e proposed1 hard_negative proposed2; do
+  if has $name; then trained+=("$exp/$name/seed0"); fi
 done
 if [ ${#trained[@]} -eq 0 ]; then
   echo "no figures: $csv has all runs, but $exp has no systems; --csv makes results of your own"
   exit 0
 fi
+baseline=()
+if [ -d "$exp/baseline/seed0/scores" ]; then baseline=("$exp/baseline/seed0"); fi
 for list in "$data/test" "$short"; do
   trials=$(basename "$list"/trials/*)
-  python -m speaker_bases.evaluate.figures det --systems "${trained[@]}" --data "$list" \
-    --list "$trials" --out "$figures/det-$trials.png"
+  python -m speaker_bases.evaluate.figures det --systems "${baseline[@]}" "${trained[@]}" \
+    --data "$list" --list "$trials" --out "$figures/det-$trials.png"
 done
+python -m speaker_bases.evaluate.figures curves --systems "${trained[@]}" \
+  --out "$figures/losses.png"
 pieces=$data/train_pieces
 if [ ! -f "$pieces/feats.scp" ]; then
   python benchmarks/real_speech/pieces.py "$data/train" "$pieces" --seconds 1.2 --pieces 10

@@ -1,4 +1,4 @@
-"""The paper's Figure 1 and Figure 2, and DET curves, drawn from chosen systems."""
+"""The paper's Figure 1 and Figure 2, DET curves and losses, drawn from chosen systems."""
 
 import argparse
 import logging
@@ -27,8 +27,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m speaker_bases.evaluate.figures",
         description="Draw Figure 1 or 2 of Heo et al. 2019, which need the embeddings of the "
-        "training set (python -m speaker_bases.evaluate.embed --system DIR --data data/train), or "
-        "DET curves, which need scores.",
+        "training set (python -m speaker_bases.evaluate.embed --system DIR --data data/train), DET "
+        "curves, which need scores, or the losses while training.",
     )
     figures = parser.add_subparsers(dest="figure", required=True)
     space = figures.add_parser(
@@ -56,13 +56,20 @@ def main(argv: list[str] | None = None) -> int:
     det.add_argument("--systems", type=Path, nargs="+", required=True, help="their folders")
     det.add_argument("--list", required=True, help="name of a file in DATA/trials")
     det.add_argument("--backend", choices=BACKENDS, default="cosine", help="(default: cosine)")
+    curves = figures.add_parser(
+        "curves",
+        help="the losses while training",
+        description="Every loss of each system over the epochs of its training, from its log.csv.",
+    )
+    curves.add_argument("--systems", type=Path, nargs="+", required=True, help="their folders")
+    curves.add_argument("--out", type=Path, required=True, help="the PNG file to write")
     for figure, data in ((space, "training"), (pairs, "training"), (det, "test")):
         figure.add_argument("--data", type=Path, required=True, help=f"{data} data directory")
         figure.add_argument("--out", type=Path, required=True, help="the PNG file to write")
     args = parser.parse_args(argv)
     if args.figure == "speakers":
         return run_tool(lambda: draw_speakers(args))
-    draw = draw_impostors if args.figure == "impostors" else draw_det
+    draw = {"impostors": draw_impostors, "det": draw_det, "curves": draw_curves}[args.figure]
     return run_tool(lambda: draw([ExperimentDir(path) for path in args.systems], args))
 
 
@@ -124,6 +131,21 @@ def draw_det(systems: list[ExperimentDir], args: argparse.Namespace) -> None:
         corpus = config.get("corpus", "")
         results.append(result_of(system, config, trials, args.backend, corpus))
     plots.det(results, args.out)
+    _log.info("%s written", args.out)
+
+
+def draw_curves(systems: list[ExperimentDir], args: argparse.Namespace) -> None:
+    """Losses over epochs, a panel for each system.
+
+    Raises:
+        InputError: if a system has no log.
+    """
+    logs = {}
+    for system in systems:
+        if not system.log.is_file():
+            raise InputError(f"{system.log}: missing; train the system first (stage 2)")
+        logs[f"{system.path.parent.name}, {_name(system)}"] = system.log
+    plots.training_curves(logs, args.out)
     _log.info("%s written", args.out)
 
 

@@ -344,7 +344,7 @@ print(f"ours {ours:.7f}, by hand {by_hand:.7f}")
 # zero, and makes a single utterance count less than many.
 
 # %%
-show(CenterLoss._update_centers, CenterUpdate.on_train_begin, CenterUpdate.on_train_end)
+show(CenterLoss._update_centers, CenterUpdate.on_epoch_begin, CenterUpdate.on_train_end)
 
 # %% [markdown]
 # The layer moves the centres, and the callback says when: it sets $\alpha$ as `fit` begins and 0

@@ -62,7 +62,8 @@ def test_every_run_is_made_once_and_recorded(tool, project_root, librispeech_min
     assert rows[-1]["settings"] == "losses.softmax.reduction=sum"
     assert rows[-1]["settings"] in rows[-1]["command"] and "--seed 1" in rows[-1]["command"]
 
-    assert (tmp_path / "det-test-other.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("det-test-other", "det-test-other-2s", "losses", "speakers-softmax"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
     before = results.read_bytes()
     again = subprocess.run(command, capture_output=True, text=True)

@@ -132,3 +132,13 @@ def test_det_curves_of_chosen_systems(corpus, make_system, tmp_path, capsys):
     assert run("det", "--systems", make_system("center").path, *options, "synthetic") == 1
     assert "center" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_losses_of_chosen_systems(make_system, tmp_path, capsys):
+    system = make_system("softmax")
+    out = tmp_path / "losses.png"
+    assert run("curves", "--systems", system.path, "--out", out) == 1
+    assert "log.csv: missing" in capsys.readouterr().err and not out.exists()
+    system.log.write_text("epoch,step,seconds,loss,softmax\n1,5,2.0,3.5,3.4\n2,10,4.0,3.0,2.9\n")
+    assert run("curves", "--systems", system.path, "--out", out) == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
