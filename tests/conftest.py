@@ -1,15 +1,22 @@
-"""Where the tests find the data that is not part of the repository."""
+"""Where the tests find the data that is not part of the repository, and how patient they are."""
 
 import os
 import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # A shell's background job ignores Ctrl-C, and what it starts inherits that; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No limits of time: the machine may be slow, or busy with other things.
+settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 

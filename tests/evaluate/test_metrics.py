@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
@@ -44,7 +44,6 @@ def naive_eer(scores, is_target):
 
 
 @given(trials())
-@settings(deadline=None)
 def test_det_curve_is_the_naive_sweep(data):
     scores, is_target = data
     curve = det_curve(scores, is_target)
@@ -56,13 +55,11 @@ def test_det_curve_is_the_naive_sweep(data):
 
 
 @given(trials())
-@settings(deadline=None)
 def test_eer_is_the_naive_sweep(data):
     assert eer(*data) == pytest.approx(naive_eer(*data), abs=1e-12)
 
 
 @given(trials(), st.floats(0.005, 0.9), st.floats(0.1, 20), st.floats(0.1, 20))
-@settings(deadline=None)
 def test_min_dcf_is_the_naive_sweep(data, p_target, c_miss, c_fa):
     costs = [
         c_miss * p_target * miss + c_fa * (1 - p_target) * fa for fa, miss in naive_points(*data)
@@ -73,7 +70,6 @@ def test_min_dcf_is_the_naive_sweep(data, p_target, c_miss, c_fa):
 
 
 @given(trials())
-@settings(deadline=None)
 def test_det_curve_is_scikit_learns_roc_curve(data):
     false_positive, true_positive, _ = roc_curve(data[1], data[0], drop_intermediate=False)
     curve = det_curve(*data)
@@ -82,7 +78,6 @@ def test_det_curve_is_scikit_learns_roc_curve(data):
 
 
 @given(trials(), st.floats(0.1, 10), st.floats(-5, 5))
-@settings(deadline=None)
 def test_only_the_order_of_the_scores_counts(data, slope, offset):
     scores, is_target = data
     for changed in (slope * scores + offset, np.exp(scores), np.arctan(scores)):
@@ -91,14 +86,12 @@ def test_only_the_order_of_the_scores_counts(data, slope, offset):
 
 
 @given(trials())
-@settings(deadline=None)
 def test_swapping_the_classes_and_the_sign_changes_nothing(data):
     scores, is_target = data
     assert eer(-scores, ~is_target) == pytest.approx(eer(scores, is_target), abs=1e-12)
 
 
 @given(trials(), st.randoms())
-@settings(deadline=None)
 def test_the_order_of_the_trials_does_not_count(data, random):
     scores, is_target = data
     order = list(range(len(scores)))

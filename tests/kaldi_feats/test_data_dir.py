@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from speaker_bases.kaldi_feats.data_dir import (
@@ -155,7 +155,6 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path, key, value):
 ids = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1)
 
 
-@settings(deadline=None)
 @given(table=st.dictionaries(ids, ids, min_size=1))
 def test_tables_come_back_in_byte_order(tmp_path_factory, table):
     path = tmp_path_factory.mktemp("table") / "table"

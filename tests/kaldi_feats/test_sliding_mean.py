@@ -26,7 +26,7 @@ def by_hand(features: np.ndarray, window: int) -> np.ndarray:
     return result
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     frames=st.integers(1, 60),
     window=st.integers(1, 80),

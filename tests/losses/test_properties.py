@@ -18,9 +18,7 @@ from speaker_bases.losses import (
 quick = settings(
     # Eager JAX compiles every operation for every shape.
     max_examples=20 if keras.backend.backend() == "tensorflow" else 5,
-    deadline=None,
     derandomize=True,
-    # A busy machine may be slow to draw; the other check is about fixtures with a state.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from speaker_bases.kaldi_feats.files import InputError
@@ -22,7 +22,6 @@ def flat(draws, epoch):
     st.integers(1, 6),
     st.integers(0, 3),
 )
-@settings(deadline=None)
 def test_target_pairs_are_of_one_speaker_and_impostor_pairs_of_two(speakers, half, epoch):
     speakers = np.array(speakers)
     draws = PairDraws(speakers, 2 * half, seed=1)
