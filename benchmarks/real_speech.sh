@@ -148,11 +148,14 @@ for name in softmax proposed2; do
   fi
 done
 # Without and with L_BC: the pair of the paper's Figure 2, and L_H's.
+means=()
 for pair in "center proposed1" "hard_negative proposed2"; do
   read -r without with <<<"$pair"
   if has "$without" && has "$with"; then
-    python -m speaker_bases.evaluate.figures impostors --data "$pieces" \
-      --systems "$exp/$without/seed0" "$exp/$with/seed0" --out "$figures/impostors-$with.png" 2>&1 |
-      tee /dev/stderr | sed -n 's/.* INFO \(L_.* impostor cosines\) .*/\1/p'
+    said=$(python -m speaker_bases.evaluate.figures impostors --data "$pieces" --out \
+      "$figures/impostors-$with.png" --systems "$exp/$without/seed0" "$exp/$with/seed0" 2>&1) ||
+      fail "$said"
+    means+=("$(sed -n 's/.* INFO \(L_.* impostor cosines\) .*/\1/p' <<<"$said")")
   fi
-done >"$figures/impostors.txt"
+done
+[ ${#means[@]} -eq 0 ] || printf '%s\n' "${means[@]}" >"$figures/impostors.txt"

@@ -53,13 +53,15 @@ def as_labels(speakers):
     Raises:
         ValueError: If they have another shape, as one-hot labels do.
     """
-    shape = ops.shape(speakers)
+    labels = ops.cast(speakers, "int32")
+    # Of a pipeline's labels TensorFlow may know neither the sizes nor how many there are.
+    shape = () if getattr(labels.shape, "rank", 1) is None else tuple(labels.shape)
     if len(shape) > 2 or (len(shape) == 2 and shape[1] not in (1, None)):
         raise ValueError(
             "Invalid shape of the speaker labels. Expected integers of shape (batch,) or "
-            f"(batch, 1); for one-hot labels take their argmax. Received: shape={tuple(shape)}"
+            f"(batch, 1); for one-hot labels take their argmax. Received: shape={shape}"
         )
-    return ops.reshape(ops.cast(speakers, "int32"), (-1,))
+    return ops.reshape(labels, (-1,))
 
 
 def known_labels(speakers, num_speakers: int):

@@ -347,8 +347,8 @@ print(f"ours {ours:.7f}, by hand {by_hand:.7f}")
 show(CenterLoss._update_centers, CenterUpdate.on_epoch_begin, CenterUpdate.on_train_end)
 
 # %% [markdown]
-# The layer moves the centres, and the callback says when: it sets $\alpha$ as `fit` begins and 0
-# as it ends, so a trained model's centres stay. Step by step, with three speakers who start at
+# The layer moves the centres, and the callback says when: it sets $\alpha$ as each epoch begins and
+# 0 as `fit` ends, so a trained model's centres stay. Step by step, with three speakers who start at
 # the origin, of whom the last never speaks. The embeddings are held fixed: they *are* the input.
 
 # %%

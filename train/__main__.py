@@ -50,8 +50,8 @@ def main(argv: list[str] | None = None) -> int:
         if args.epochs is not None:
             overrides.append(f"epochs={args.epochs}")
         config = load_config(args.system, args.corpus, overrides)
-        TrainingData(args.data).check(config)
         if args.check:
+            TrainingData(args.data).check(config)
             return
         # Keras takes seconds to import: not before the settings are known to be good.
         from .trainer import train

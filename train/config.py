@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ..kaldi_feats.files import InputError, atomic_write
-from .schema import SCHEMA, Number, Section
+from .schema import OPTIMIZERS, SCHEMA, Number, Section
 
 LABELS = ("title", "loss", "paper_table", "paper_eer", "description", "backend", "overrides")
 REQUIRED = ("network", "losses", "optimizer", "batch", "crop_frames", "epochs")
@@ -51,7 +51,7 @@ def load_config(
     for key in REQUIRED:
         if key not in config:
             raise InputError(f"{system}: neither this file nor {corpus} sets `{key}`")
-    _check_losses(config, " ".join([str(system), *(f"--set {text}" for text in overrides or [])]))
+    _check_together(config, " ".join([str(system), *(f"--set {text}" for text in overrides or [])]))
     return config
 
 
@@ -163,8 +163,8 @@ def _merge(base: dict, new: dict) -> None:
             base[key] = value
 
 
-def _check_losses(config: dict[str, Any], where: str) -> None:
-    """Refuse losses that do not go together, or do not fit the similarity or the batches."""
+def _check_together(config: dict[str, Any], where: str) -> None:
+    """Refuse losses, similarity, optimizer and batches that do not go together."""
     losses = config["losses"]
     on_bases = losses.keys() & {"softmax", "am_softmax", "hard_negative"}
     if len(on_bases) + ("ge2e" in losses) != 1:
@@ -180,6 +180,14 @@ def _check_losses(config: dict[str, Any], where: str) -> None:
             raise InputError(f"{where}: losses.{loss} needs `similarity: {wanted[loss]}`")
     if "hard_negative" in losses and "num_negatives" not in losses["hard_negative"]:
         raise InputError(f"{where}: losses.hard_negative needs num_negatives, the paper's H")
+    optimizer = config["optimizer"]
+    if "name" not in optimizer:
+        raise InputError(f"{where}: `optimizer` needs a name: {' or '.join(OPTIMIZERS)}")
+    wrong = optimizer.keys() - OPTIMIZERS[optimizer["name"]] - {"name"}
+    if wrong:
+        raise InputError(
+            f"{where}: optimizer.{optimizer['name']} does not take {', '.join(sorted(wrong))}"
+        )
     batch = config["batch"]
     if batch.keys() not in ({"size"}, {"speakers", "crops_per_speaker"}):
         raise InputError(

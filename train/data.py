@@ -52,6 +52,10 @@ class TrainingData:
                 `losses.hard_negative.num_negatives`.
         """
         self.batches(config, seed=0)
+        self.check_negatives(config)
+
+    def check_negatives(self, config: dict[str, Any]) -> None:
+        """Refuse more hard negatives than there are other speakers; raises as `check`."""
         num_negatives = config["losses"].get("hard_negative", {}).get("num_negatives", 1)
         if num_negatives > len(self.speakers) - 1:
             most = max(len(self.speakers) - 1, 1)

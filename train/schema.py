@@ -39,6 +39,12 @@ NOT_NEGATIVE = Number(least=0)
 POSITIVE = Number(above=0)
 SHARE = Number(least=0, most=1)
 
+OPTIMIZERS = {
+    "adam": {"learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"},
+    "sgd": {"learning_rate", "momentum", "nesterov"},
+}
+"""What each takes."""
+
 # A type, a Number, a tuple of allowed words, or a nested dictionary. A dictionary of `{str: ...}`
 # takes any keys.
 SCHEMA = {
@@ -65,7 +71,7 @@ SCHEMA = {
     },
     "weight_decay": NOT_NEGATIVE,
     "optimizer": {
-        "name": ("adam", "sgd"),
+        "name": tuple(OPTIMIZERS),
         "learning_rate": POSITIVE,
         "beta_1": SHARE,
         "beta_2": SHARE,

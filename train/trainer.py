@@ -65,7 +65,7 @@ def train(
 
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(config["dtype_policy"])
-    data.check(config)
+    data.check_negatives(config)
     batches = data.batches(config, seed)
     model = build_model(config, len(data.speakers))
     _check_bands(data, model)

@@ -151,6 +151,25 @@ def test_one_hot_labels_are_refused(loss, batch):
         ON_LABELS[loss](embeddings, np.eye(5, dtype="int32")[:batch])
 
 
+def test_labels_of_a_pipeline_whose_shape_nobody_knows():
+    """And labels in a list."""
+    cosines = np.random.default_rng(0).uniform(-1, 1, size=(3, 5)).astype("float32")
+    loss = AdditiveMarginSoftmax()
+    expected = float(loss(np.array([0, 4, 2]), cosines))
+    assert float(ops.sum(loss.call([0, 4, 2], cosines))) == pytest.approx(expected, rel=1e-5)
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    for shape in (None, [None], [None, None], [None, 1]):
+        traced = tf.function(
+            lambda y: tf.reduce_sum(loss.call(y, cosines)),
+            input_signature=[tf.TensorSpec(shape, tf.int64)],
+        )
+        labels = np.array([0, 4, 2]).reshape((-1, 1) if shape and len(shape) == 2 else -1)
+        assert float(traced(labels)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_counts_of_numpy_are_counts():
     labels = np.array([0, 3, 1])
     layer = SpeakerBases(labels.max() + 1, "cosine", num_negatives=np.int64(2))

@@ -105,6 +105,8 @@ def test_a_number_without_a_point_is_still_a_number(files):
         ("scale: 5.0", "scale: .nan", r"mine.yaml:4: .*scale` must be above 0: nan"),
         ("weight: 1.0", "weight: .inf", r"mine.yaml:5: .*weight` must be at least 0: inf"),
         ("num_negatives: 100, ", "", r"mine.yaml: losses.hard_negative needs num_negatives"),
+        ("1.0e-3", "1.0e-3, momentum: 0.9", r"mine.yaml: optimizer.adam does not take momentum"),
+        ("name: adam, ", "", r"mine.yaml: `optimizer` needs a name: adam or sgd"),
     ],
 )
 def test_a_mistake_is_named_with_file_and_line(files, old, new, message):
