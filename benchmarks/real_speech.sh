@@ -141,7 +141,7 @@ for name in softmax center proposed1 hard_negative proposed2; do
     python -m speaker_bases.evaluate.embed --system "$exp/$name/seed0" --data "$pieces"
   fi
 done
-for name in softmax proposed2; do
+for name in softmax proposed1 proposed2; do
   if has $name; then
     python -m speaker_bases.evaluate.figures speakers --system "$exp/$name/seed0" \
       --data "$pieces" --out "$figures/speakers-$name.png"
