@@ -136,9 +136,9 @@ if [ ! -f "$pieces/feats.scp" ]; then
   python benchmarks/real_speech/pieces.py "$data/train" "$pieces" --seconds 1.2 --pieces 10
 fi
 kaldi_feats/make_fbank.sh --nj 2 "$pieces"
-for name in softmax center proposed1 hard_negative proposed2; do
-  if has $name; then
-    python -m speaker_bases.evaluate.embed --system "$exp/$name/seed0" --data "$pieces"
+for system in "$exp"/{softmax,center,proposed1,hard_negative,proposed2}/seed[0-9]; do
+  if [ -f "$system/embedder.keras" ]; then
+    python -m speaker_bases.evaluate.embed --system "$system" --data "$pieces"
   fi
 done
 for name in softmax proposed1 proposed2; do
@@ -147,15 +147,21 @@ for name in softmax proposed1 proposed2; do
       --data "$pieces" --out "$figures/speakers-$name.png"
   fi
 done
-# Without and with L_BC: the pair of the paper's Figure 2, and L_H's.
+# Without and with L_BC: the pair of the paper's Figure 2, and L_H's. The means of every seed are
+# kept, and the picture of seed 0.
 means=()
 for pair in "center proposed1" "hard_negative proposed2"; do
   read -r without with <<<"$pair"
-  if has "$without" && has "$with"; then
-    said=$(python -m speaker_bases.evaluate.figures impostors --data "$pieces" --out \
-      "$figures/impostors-$with.png" --systems "$exp/$without/seed0" "$exp/$with/seed0" 2>&1) ||
-      fail "$said"
-    means+=("$(sed -n 's/.* INFO \(L_.* impostor cosines\) .*/\1/p' <<<"$said")")
+  for folder in "$exp/$with"/seed[0-9]; do
+    beside=$exp/$without/${folder##*/}
+    if [ -f "$beside/embedder.keras" ] && [ -f "$folder/embedder.keras" ]; then
+      said=$(python -m speaker_bases.evaluate.figures impostors --data "$pieces" \
+        --systems "$beside" "$folder" --out "$folder/impostors.png" 2>&1) || fail "$said"
+      means+=("$(sed -n 's/.* INFO \(L_.* cosines (.*\)/\1/p' <<<"$said")")
+    fi
+  done
+  if has "$with" && has "$without"; then
+    cp "$exp/$with/seed0/impostors.png" "$figures/impostors-$with.png"
   fi
 done
 [ ${#means[@]} -eq 0 ] || printf '%s\n' "${means[@]}" >"$figures/impostors.txt"

@@ -1,6 +1,7 @@
 """The paper's Figure 1 and Figure 2, DET curves and losses, drawn from chosen systems."""
 
 import argparse
+import contextlib
 import logging
 from pathlib import Path
 
@@ -99,7 +100,8 @@ def draw_speakers(args: argparse.Namespace) -> None:
 
 
 def draw_impostors(systems: list[ExperimentDir], args: argparse.Namespace) -> None:
-    """Figure 2; the means of the cosines stand in the legend and in the log.
+    """Figure 2; the means of the cosines stand in the legend and in the log, there those of the
+    bases too, which L_BC is about.
 
     Raises:
         InputError: if something of a system is missing.
@@ -112,6 +114,9 @@ def draw_impostors(systems: list[ExperimentDir], args: argparse.Namespace) -> No
         mean = f"{_name(system)}: mean {cosines.mean():.3f}"
         axes.hist(cosines, bins, density=True, alpha=0.5, label=mean)
         _log.info("%s of %d impostor cosines (%s)", mean, len(cosines), system.path)
+        with contextlib.suppress(InputError):  # GE2E has no bases
+            bases = impostor_cosines(load_bases(system)).mean()
+            _log.info("%s: mean %.4f of the bases' cosines (%s)", _name(system), bases, system.path)
     axes.set(xlabel="cosine between the mean embeddings of two training speakers", yticks=[])
     axes.legend()
     plots.save_png(figure, args.out)

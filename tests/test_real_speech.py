@@ -225,6 +225,18 @@ def test_a_public_encoder_is_scored_like_a_system(tool, tmp_path, monkeypatch):
 
 
 def test_the_means_under_figure_2(tool, tmp_path):
-    (tmp_path / "impostors.txt").write_text("L_H: mean 0.012 of 31375 impostor cosines\n")
+    lines = ["L_H: mean -0.0040 of the bases' cosines (exp/hard_negative/seed0)\n"]
+    lines += [
+        f"{loss}: mean {mean} of 31375 impostor cosines (exp/{name}/seed{seed})\n"
+        for loss, mean, name, seed in [
+            ("L_H", "0.012", "hard_negative", 0),
+            ("L_H + L_BC", "-0.100", "proposed2", 0),
+            ("L_H", "0.200", "hard_negative", 1),
+        ]
+    ]
+    (tmp_path / "impostors.txt").write_text("".join(lines))
     table = tool("tables").impostors_table(tmp_path / "impostors.txt")
-    assert table.split("\n")[2:] == ["| L_H | 0.012 | 31,375 |"]
+    assert table.split("\n")[2:] == [
+        "| L_H | 0: 0.012, 1: 0.200 | 0: -0.0040 |",
+        "| L_H + L_BC | 0: -0.100 | - |",
+    ]

@@ -181,11 +181,17 @@ def runs_table(rows: Rows) -> str:
 
 
 def impostors_table(path: Path) -> str:
-    """The means under Figure 2, from the lines that real_speech.sh keeps of its making."""
-    lines = [["loss", "mean cosine", "pairs of training speakers"], ["---", "---:", "---:"]]
-    if path.exists():
-        found = re.findall(r"^(.+): mean (\S+) of (\d+) impostor", path.read_text(), re.MULTILINE)
-        lines += [[loss, mean, f"{int(pairs):,}"] for loss, mean, pairs in found]
+    """The mean cosines under Figure 2, from the lines that real_speech.sh keeps of its making."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    form = r"^(.+): mean (\S+) of (.*) \(.*/seed(\d+)\)$"
+    of_means: dict[str, list[str]] = {}
+    of_bases: dict[str, list[str]] = {}
+    for loss, mean, what, seed in re.findall(form, text, re.MULTILINE):
+        means = of_means if what.endswith("impostor cosines") else of_bases
+        means.setdefault(loss, []).append(f"{seed}: {mean}")
+    lines = [["loss", "mean embeddings, by seed", "bases, by seed"], ["---", "---:", "---:"]]
+    for loss, means in of_means.items():
+        lines.append([loss, ", ".join(means), ", ".join(of_bases.get(loss, ["-"]))])
     return as_table(lines)
 
 

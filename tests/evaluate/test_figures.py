@@ -52,6 +52,10 @@ def test_figure_2_logs_the_means(trained, tmp_path, caplog):
     assert out.read_bytes().startswith(b"\x89PNG")
     cosines = impostor_cosines(load_speaker_space(trained, trained.data).means())
     assert f"L_S: mean {cosines.mean():.3f} of 6 impostor cosines" in caplog.text
+    bases = load_bases(trained)
+    unit = bases / np.linalg.norm(bases, axis=1, keepdims=True)
+    mean = ((unit @ unit.T).sum() - len(unit)) / (len(unit) * (len(unit) - 1))
+    assert f"L_S: mean {mean:.4f} of the bases' cosines" in caplog.text
 
 
 def test_means_are_each_speakers(trained, corpus):
