@@ -168,23 +168,22 @@ def test_an_unknown_table_is_refused():
         resnet34("table2")
 
 
-def test_embeddings_are_float32_under_mixed_precision():
+@pytest.fixture
+def mixed_bfloat16():
     keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = resnet34("table1")
-    finally:
-        keras.config.set_dtype_policy("float32")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def test_embeddings_are_float32_under_mixed_precision(mixed_bfloat16):
+    model = resnet34("table1")
     assert model.get_layer("res1").compute_dtype == "bfloat16"
     embeddings = model(np.zeros((1, 8, 64), "float32"))
     assert keras.backend.standardize_dtype(embeddings.dtype) == "float32"
 
 
-def test_the_mean_over_frames_is_not_taken_in_half_precision():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = resnet34("table3")
-    finally:
-        keras.config.set_dtype_policy("float32")
+def test_the_mean_over_frames_is_not_taken_in_half_precision(mixed_bfloat16):
+    model = resnet34("table3")
     # 301 of 400 frames: in bfloat16 their sum and their number are off by up to a percent.
     x = np.full((1, 400, 2, 3), 1.03, "float32")
     pooled = model.get_layer("pool")(x, mask=np.arange(400)[None] < 301)
