@@ -17,6 +17,7 @@ from .fbank import Fbank
 from .fbank_options import read_options
 from .fbank_stage import Chunk, FbankStage, Utterance
 from .files import InputError, run_tool
+from .parallel import parallel
 from .reader import MatrixWriter
 from .sliding_mean import subtract_sliding_mean
 
@@ -46,18 +47,11 @@ def extract(stage: FbankStage, num_jobs: int = 1) -> None:
     )
     total = sum(len(chunk.utterances) for chunk in pending)
     with tqdm(total=total, unit="utt", disable=None) as bar, logging_redirect_tqdm():
-        for utterances, warnings in _parallel(num_jobs)(work):
+        for utterances, warnings in parallel(num_jobs)(work):
             for warning in warnings:
                 logger.warning(warning)
             bar.update(utterances)
     stage.finish()
-
-
-def _parallel(num_jobs: int) -> joblib.Parallel:
-    try:
-        return joblib.Parallel(n_jobs=num_jobs, return_as="generator_unordered")
-    except ValueError:  # not every cluster's backend can hand over results as they come
-        return joblib.Parallel(n_jobs=num_jobs)
 
 
 def extract_chunk(

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from . import espeak
 from .corpus import Corpus, DataSet
 from .files import atomic_write
+from .parallel import parallel
 from .trials import all_pairs
 
 log = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ def _synthesise(jobs: dict[Path, Utterance], nj: int) -> None:
     voices = {u.speaker_id: voice_file(u.seed, u.data_set, u.speaker) for u in jobs.values()}
     log.info("synthesising %d utterances of %d speakers", len(jobs), len(voices))
     with espeak.voice_folder(voices) as folder:
-        results = joblib.Parallel(n_jobs=nj, return_as="generator_unordered")(
+        results = parallel(nj)(
             joblib.delayed(_write)(folder, utterance, path) for path, utterance in jobs.items()
         )
         for _ in tqdm(results, total=len(jobs), desc="synthesis", disable=None):
