@@ -150,3 +150,43 @@ def make_fbank(project_root, conf):
         )
 
     return run
+
+
+# Ids of videos that a careless mapping would confuse.
+AWKWARD = ("-KE3_8zGXaw", "a-b-c-d-e-f", "_x6uYqmx31-", "x6uYqmx31kE")
+
+
+@pytest.fixture
+def vox1(tmp_path, make_audio) -> Path:
+    """VoxCeleb1 as unpacked: two training speakers in dev, two test speakers in test."""
+    root = tmp_path / "vox 1"
+    for folder, speakers in {
+        "vox1_dev_wav/wav": ("id10001", "id11251"),
+        "vox1_test_wav/wav": ("id10270", "id10309"),
+    }.items():
+        for speaker in speakers:
+            for video in AWKWARD:
+                for segment in ("00001", "00012"):
+                    make_audio(root / folder / speaker / video / f"{segment}.wav")
+    return root
+
+
+@pytest.fixture
+def vox2(tmp_path, make_audio) -> Path:
+    """VoxCeleb2 as unpacked: dev/aac and, of the test part, aac. The m4a are wavs in disguise."""
+    root = tmp_path / "vox2's"
+    for folder, speaker in (("dev/aac", "id00012"), ("dev/aac", "id09272"), ("aac", "id00017")):
+        for segment in ("00001", "00002"):
+            wav = make_audio(root / folder / speaker / "-1-_bcdefgh" / f"{segment}.wav")
+            wav.rename(wav.with_suffix(".m4a"))
+    return root
+
+
+@pytest.fixture
+def own_list(tmp_path) -> Path:
+    path = tmp_path / "mine.txt"
+    path.write_text(
+        "1 id10270/-KE3_8zGXaw/00001.wav id10270/a-b-c-d-e-f/00012.wav\n"
+        "0 id10270/_x6uYqmx31-/00001.wav id10309/x6uYqmx31kE/00001.wav\n"
+    )
+    return path
