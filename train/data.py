@@ -56,7 +56,9 @@ class TrainingData:
 
     def check_negatives(self, config: dict[str, Any]) -> None:
         """Refuse more hard negatives than there are other speakers; raises as `check`."""
-        num_negatives = config["losses"].get("hard_negative", {}).get("num_negatives", 1)
+        if "hard_negative" not in config["losses"]:
+            return
+        num_negatives = config["losses"]["hard_negative"]["num_negatives"]
         if num_negatives > len(self.speakers) - 1:
             most = max(len(self.speakers) - 1, 1)
             raise InputError(

@@ -133,3 +133,11 @@ def test_an_utterance_without_speaker_is_named_with_its_line(make_data):
     (folder / "utt2spk").write_text("".join(lines[:3] + lines[4:]))
     with pytest.raises(InputError, match=r"feats.scp:4: utterance spk01-00 is not in .*utt2spk"):
         TrainingData(folder)
+
+
+def test_one_speaker_is_enough_unless_there_are_to_be_negatives(make_data):
+    data = TrainingData(make_data(num_speakers=1))
+    config = {"batch": {"size": 3}, "crops_per_utterance": 1, "losses": {"softmax": {}}}
+    data.check(config)
+    with pytest.raises(InputError, match="is 1; with 1 training speakers"):
+        data.check(config | {"losses": {"hard_negative": {"num_negatives": 1}}})
