@@ -74,7 +74,7 @@ def measure_network(args, corpus, training, everything, speakers, reference) -> 
     system, conf = SYSTEMS[corpus], ROOT / "conf"
     config = load_config(conf / f"systems/{system}.yaml", conf / f"corpora/{corpus}.yaml")
     frames, epochs, table = config["crop_frames"], config["epochs"], config["network"]
-    model = build_model(config, speakers)
+    model = build_model(config, speakers, steps=1)
     draws = np.random.default_rng(0)
     crops = draws.standard_normal((args.batch, frames, 64), dtype=np.float32)
     labels = draws.integers(0, speakers, args.batch).astype(np.int32)

@@ -126,6 +126,10 @@ class Checkpoints(keras.callbacks.Callback):
         """Whether the training is to go no further, though epochs are left."""
         return self.interrupted or self.diverged
 
+    def go_on_from_last(self) -> None:
+        """Load the newest checkpoint before the next step, whatever the model then holds."""
+        self.resume_from = last_checkpoint(self.folder)
+
     def on_train_begin(self, logs=None):
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._interrupt)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ..kaldi_feats.files import InputError, atomic_write
-from .schema import OPTIMIZERS, SCHEMA, Number, Section
+from .schema import OPTIMIZERS, SCHEDULES, SCHEMA, Number, Section
 
 LABELS = ("title", "loss", "paper_table", "paper_eer", "description", "backend", "overrides")
 REQUIRED = ("network", "losses", "optimizer", "batch", "crop_frames", "epochs")
@@ -187,6 +187,14 @@ def _check_together(config: dict[str, Any], where: str) -> None:
     if wrong:
         raise InputError(
             f"{where}: optimizer.{optimizer['name']} does not take {', '.join(sorted(wrong))}"
+        )
+    schedule = config.get("schedule", {})
+    if schedule and "name" not in schedule:
+        raise InputError(f"{where}: `schedule` needs a name: {' or '.join(SCHEDULES)}")
+    wrong = schedule.keys() - SCHEDULES[schedule.get("name", "constant")] - {"name", "warmup_steps"}
+    if wrong:
+        raise InputError(
+            f"{where}: schedule.{schedule['name']} does not take {', '.join(sorted(wrong))}"
         )
     batch = config["batch"]
     if batch.keys() not in ({"size"}, {"speakers", "crops_per_speaker"}):

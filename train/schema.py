@@ -39,11 +39,15 @@ NOT_NEGATIVE = Number(least=0)
 POSITIVE = Number(above=0)
 SHARE = Number(least=0, most=1)
 
+AVERAGE = {"use_ema", "ema_momentum"}
 OPTIMIZERS = {
-    "adam": {"learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"},
-    "sgd": {"learning_rate", "momentum", "nesterov"},
+    "adam": {"learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"} | AVERAGE,
+    "sgd": {"learning_rate", "momentum", "nesterov"} | AVERAGE,
 }
 """What each takes."""
+
+SCHEDULES = {"constant": set(), "inverse_time": {"decay_rate"}, "cosine": set()}
+"""What each takes beside `warmup_steps`."""
 
 # A type, a Number, a tuple of allowed words, or a nested dictionary. A dictionary of `{str: ...}`
 # takes any keys.
@@ -79,7 +83,13 @@ SCHEMA = {
         "amsgrad": bool,
         "momentum": SHARE,
         "nesterov": bool,
+        "use_ema": bool,
+        "ema_momentum": SHARE,
     },
+    # what becomes of the learning rate; constant without it
+    "schedule": Section(
+        name=tuple(SCHEDULES), warmup_steps=Number(int, least=0), decay_rate=NOT_NEGATIVE
+    ),
     "batch": {"size": COUNT, "speakers": COUNT, "crops_per_speaker": COUNT},
     # the corpus
     "crop_frames": COUNT,

@@ -16,6 +16,7 @@ from ..losses import (
 )
 from ..models import resnet34
 from .fused_normalization import use_fused_normalization
+from .schedules import learning_rate
 
 KERAS_REDUCTION = {"sum": "sum", "mean": "sum_over_batch_size"}
 
@@ -34,7 +35,7 @@ LOSSES_ON_BASES: dict[str, Callable[..., keras.losses.Loss]] = {
 }
 
 
-def build_model(config: dict[str, Any], num_speakers: int) -> keras.Model:
+def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.Model:
     """The training model of a configuration, compiled.
 
     It has the inputs `features` `(batch, frames, 64)` and `speakers` `(batch,)` and, as the
@@ -44,6 +45,7 @@ def build_model(config: dict[str, Any], num_speakers: int) -> keras.Model:
     Args:
         config: what `load_config` returns.
         num_speakers: N, the number of training speakers.
+        steps: mini-batches of the whole training, for schedules that end with it.
     """
     use_fused_normalization()
     losses = config["losses"]
@@ -67,7 +69,7 @@ def build_model(config: dict[str, Any], num_speakers: int) -> keras.Model:
     model = keras.Model([features, speakers], output, name=config["system"])
     # Keras shows a single loss only inside the total; as a metric it stands by itself.
     metrics = [keras.metrics.MeanMetricWrapper(loss, name=loss.name)] if loss else None
-    model.compile(optimizer=_optimizer(config["optimizer"]), loss=loss, metrics=metrics)
+    model.compile(optimizer=_optimizer(config, steps), loss=loss, metrics=metrics)
     _create_all_variables(model)
     return model
 
@@ -101,7 +103,8 @@ def _bases(config: dict[str, Any], num_speakers: int, decay) -> SpeakerBases:
     )
 
 
-def _optimizer(settings: dict[str, Any]) -> keras.optimizers.Optimizer:
-    arguments = {key: value for key, value in settings.items() if key != "name"}
-    optimizer = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[settings["name"]]
-    return optimizer(**arguments)
+def _optimizer(config: dict[str, Any], steps: int) -> keras.optimizers.Optimizer:
+    arguments = dict(config["optimizer"])
+    optimizer = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[arguments.pop("name")]
+    rate = learning_rate(arguments.pop("learning_rate", 1e-3), steps, config.get("schedule", {}))
+    return optimizer(rate, **arguments)

@@ -16,6 +16,7 @@ from .crops import CropStream
 from .data import TrainingData
 from .logs import TrainingLog
 from .saving import save_model
+from .schedules import NEED_LAST_STEP
 from .systems import build_model, loss_callbacks
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def train(
     keras.config.set_dtype_policy(config["dtype_policy"])
     data.check_negatives(config)
     batches = data.batches(config, seed)
-    model = build_model(config, len(data.speakers))
+    model = build_model(config, len(data.speakers), config["epochs"] * batches.steps_per_epoch)
     _check_bands(data, model)
 
     _move_aside_if_other(experiment, resolved, batches.steps_per_epoch)
@@ -124,8 +125,13 @@ def _fit(model, config, data, batches, experiment, checkpoints, seed, workers) -
             if stream.error is not None:
                 raise stream.error from None
             raise
+        if model.optimizer.use_ema:
+            # `fit` ends by putting the averages in the weights' place: training goes on from the
+            # weights.
+            checkpoints.go_on_from_last()
     if checkpoints.resume_from is not None:  # stopped after its last step, before it was saved
         load_checkpoint(checkpoints.resume_from, model)
+        model.optimizer.finalize_variable_values(model.trainable_variables)
         for callback in losses:
             callback.set_model(model)
             callback.on_train_end()
@@ -145,11 +151,11 @@ def _move_aside_if_other(experiment: ExperimentDir, resolved: dict[str, Any], st
     previous = read_config(experiment.config)
     if previous is None:
         return
-    ignored = (*LABELS, "epochs")
+    ignored = LABELS if _schedule(resolved) in NEED_LAST_STEP else (*LABELS, "epochs")
     before, now = _without(previous, ignored), _without(resolved, ignored)
     changed = sorted(key for key in before.keys() | now if before.get(key) != now.get(key))
     if step_of(last_checkpoint(experiment.checkpoints)) > resolved["epochs"] * steps:
-        changed.append("epochs")
+        changed = sorted({*changed, "epochs"})
     if not changed:
         return
     shelf = experiment.path.parent / "superseded"
@@ -163,6 +169,10 @@ def _move_aside_if_other(experiment: ExperimentDir, resolved: dict[str, Any], st
         target,
     )
     experiment.path.rename(target)
+
+
+def _schedule(config: dict[str, Any]) -> str:
+    return config.get("schedule", {}).get("name", "constant")
 
 
 def _without(config: dict[str, Any], keys) -> dict[str, Any]:

@@ -145,6 +145,33 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
             assert float(a[key]) == pytest.approx(float(b[key]), rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [["schedule={name: cosine, warmup_steps: 3}"], ["optimizer.use_ema=true"]],
+    ids=["schedule", "average"],
+)
+def test_a_resumed_schedule_or_average_of_weights_is_exact(
+    settings, config_of, make_data, tmp_path, stop_at
+):
+    config = config_of("center", "epochs=2", "crops_per_utterance=4", *settings)
+    data = make_data()
+    straight, resumed = tmp_path / "exp" / "a" / "seed0", tmp_path / "exp" / "b" / "seed0"
+    assert train(config, data, straight) is True
+    for step in (3, 8, 13, 16):  # within an epoch, at its end, within again, at the very end
+        go_on = stop_at(step)
+        assert train(config, data, resumed) is False
+        go_on()
+    assert train(config, data, resumed) is True
+    for a, b in zip(weights_of(straight), weights_of(resumed), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    if "use_ema" in settings[0]:  # what is saved is the average, not the last weights
+        with np.load(
+            checkpoints_module.last_checkpoint(ExperimentDir(straight).checkpoints)
+        ) as file:
+            last = file["model/0000"]
+        assert np.abs(weights_of(straight)[0] - last).max() > 1e-4
+
+
 def test_the_same_holds_on_jax(project_root):
     if os.environ.get("KERAS_BACKEND") == "jax":
         pytest.skip("this is the run on JAX")
@@ -210,6 +237,16 @@ def test_more_epochs_are_added_and_fewer_begin_anew(config_of, make_data, tmp_pa
     train(config_of("softmax", "epochs=3"), data, out)
     assert len(read_log(out)) == 3
     assert len(read_log(out.parent / "superseded" / "seed0-1")) == 4
+
+
+def test_more_epochs_begin_anew_where_the_schedule_ends_with_the_training(
+    config_of, make_data, tmp_path, caplog
+):
+    data, out = make_data(), tmp_path / "exp" / "softmax" / "seed0"
+    train(config_of("softmax", "schedule.name=cosine", "epochs=2"), data, out)
+    train(config_of("softmax", "schedule.name=cosine", "epochs=3"), data, out)
+    assert "other settings (epochs)" in caplog.text
+    assert len(read_log(out)) == 3
 
 
 def test_other_settings_move_what_was_there_aside(config_of, make_data, tmp_path, caplog):
