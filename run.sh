@@ -20,7 +20,8 @@ corpus=synthetic            # synthetic, librispeech, voxceleb1 or voxceleb2
 corpus_dir=                 # where the corpus is (not for synthetic, which is made under --data)
 test_corpus_dir=            # voxceleb2: where VoxCeleb1 is, which is all for test
 download=false              # librispeech: fetch the public mini-librispeech into --corpus-dir
-trials=                     # librispeech: trial list in VoxCeleb's format; without it, all pairs
+trials=                     # librispeech: trial list in VoxCeleb's format, or a folder of lists;
+                            # without it, all pairs
                             # voxceleb: folder of the official lists, or one list; without it,
                             # those in VoxCeleb1's folder
 systems=                    # which of conf/systems/*.yaml; "softmax proposed2", for voxceleb2

@@ -28,8 +28,8 @@ def find_corpus(
 
     Args:
         corpus_dir: the folder with the subsets.
-        trial_list: trials in VoxCeleb's form, paths relative to `corpus_dir`; without it, all
-            pairs of test utterances are one list, ``all-pairs``.
+        trial_list: trials in VoxCeleb's form, paths relative to `corpus_dir`, or a folder of
+            such lists; without it, all pairs of test utterances are one list, ``all-pairs``.
 
     Raises:
         InputError: the folder is not there, has no training or no test utterances, breaks the
@@ -55,10 +55,27 @@ def find_corpus(
     _refuse_shared_speakers(root, train, test, subset_of)
     if trial_list is None:
         _refuse_too_many_pairs(root, len(test.utt2spk))
-        name, trials = "all-pairs", all_pairs(test.utt2spk)
+        lists = {"all-pairs": all_pairs(test.utt2spk)}
     else:
-        name, trials = Path(trial_list).stem, _read_list(trial_list, root, test)
-    return Corpus("librispeech", train, test, {name: trials})
+        lists = {path.stem: _read_list(path, root, test) for path in _lists(Path(trial_list))}
+    return Corpus("librispeech", train, test, lists)
+
+
+def _lists(path: Path) -> list[Path]:
+    """The list itself, or the lists of a folder."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.glob("[!.]*") if file.is_file())
+    stems = [file.stem for file in files]
+    doubled = [file for file in files if stems.count(file.stem) > 1]
+    if doubled:
+        raise InputError(
+            f"{doubled[1]}: the list would be called {doubled[1].stem}, as {doubled[0].name} "
+            "would; rename one"
+        )
+    if not files:
+        raise InputError(f"{path}: no trial list in this folder")
+    return files
 
 
 def _refuse_too_many_pairs(root: Path, utterances: int) -> None:

@@ -73,9 +73,10 @@ def _add_librispeech(corpora: argparse._SubParsersAction) -> argparse.ArgumentPa
     )
     options.add_argument(
         "--trials",
-        metavar="FILE",
-        help="trials as VoxCeleb has them, '1|0 path path', paths relative to the corpus folder; "
-        "the list is named as the file. Without it: all pairs of test utterances, 'all-pairs'",
+        metavar="PATH",
+        help="trials as VoxCeleb has them, '1|0 path path', paths relative to the corpus folder: "
+        "one list, named as the file, or a folder of lists. Without it: all pairs of test "
+        "utterances, 'all-pairs'",
     )
     options.add_argument(
         "--download",

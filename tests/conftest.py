@@ -36,6 +36,12 @@ def librispeech_mini() -> Path:
 
 
 @pytest.fixture(scope="session")
+def open_sv() -> Path:
+    """Real speech of hundreds of speakers: corpus/, with its trial lists in corpus/trials/."""
+    return shared_data("open-sv")
+
+
+@pytest.fixture(scope="session")
 def kaldi_golden() -> Path:
     """What Kaldi's own programs compute."""
     return shared_data("kaldi-golden")

@@ -172,3 +172,26 @@ def test_real_speech(librispeech_mini):
     assert len(set(corpus.test.utt2spk.values())) == 10
     trials = corpus.trials["test-other"]
     assert (len(trials), trials.is_target.sum()) == (4950, 450)
+
+
+def test_a_folder_of_lists_is_a_list_each(tiny_librispeech, tmp_path):
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    for name, order in (("a.txt", "1 {0} {1}\n0 {0} {2}\n"), ("b.txt", "1 {1} {0}\n0 {1} {2}\n")):
+        files = [
+            "dev-clean-2/84/7/84-7-0000.flac",
+            "dev-clean-2/84/7/84-7-0001.flac",
+            "dev-clean-2/9/7/9-7-0001.flac",
+        ]
+        (lists / name).write_text(order.format(*files))
+    trials = find_corpus(tiny_librispeech, lists).trials
+    assert {name: found.enrol[0] for name, found in trials.items()} == {
+        "a": "84-7-0000",
+        "b": "84-7-0001",
+    }
+    (lists / "a.lst").write_text((lists / "a.txt").read_text())
+    with pytest.raises(InputError, match=r"a\.txt: the list would be called a, as a\.lst would"):
+        find_corpus(tiny_librispeech, lists)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="no trial list in this folder"):
+        find_corpus(tiny_librispeech, tmp_path / "none")

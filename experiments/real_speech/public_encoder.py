@@ -1,7 +1,7 @@
 """A public encoder on the same trial lists, to tell how hard they are: Resemblyzer's.
 
     pip install resemblyzer "setuptools<80"
-    python benchmarks/real_speech/public_encoder.py --data data_real_speech --exp exp_real_speech
+    python experiments/real_speech/public_encoder.py --data data_real_speech --exp exp_real_speech
 
 Resemblyzer 0.1.4 holds an LSTM trained with GE2E on thousands of speakers of LibriSpeech's
 train-other, VoxCeleb1 and VoxCeleb2; it takes the recordings, not our features. Its embeddings are
@@ -26,43 +26,41 @@ NAME = "resemblyzer"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Embed, score and record both test sets; returns the exit code."""
+    """Embed, score and record the test set; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, default=Path("data_real_speech"))
     parser.add_argument("--exp", type=Path, default=Path("exp_real_speech"))
-    parser.add_argument("--csv", type=Path, default=Path("docs/real-speech/results.csv"))
+    parser.add_argument("--csv", type=Path, default=Path("docs/real-speech/runs.csv"))
     args = parser.parse_args(argv)
     return run_tool(lambda: run(args.data, args.exp, args.csv))
 
 
 def run(data: Path, exp: Path, csv: Path) -> None:
-    """Embed, score and record ``data/test`` and ``data/test_2s``.
+    """Embed, score and record ``data/test``.
 
     Raises:
-        InputError: Resemblyzer is not installed, or a data directory is not there.
+        InputError: Resemblyzer is not installed, or the data directory is not there.
     """
-    data_dirs = [data / "test", data / "test_2s"]
+    data_dir = data / "test"
     system = ExperimentDir(exp / NAME / "seed0")
-    embed(system, data_dirs)
-    for data_dir in data_dirs:
-        for trials in sorted((data_dir / "trials").glob("[!.]*")):
-            score(system, data_dir, trials.name)
-    record(csv, system.path, data_dirs, "", "python benchmarks/real_speech/public_encoder.py")
+    embed(system, data_dir)
+    for trials in sorted((data_dir / "trials").glob("[!.]*")):
+        score(system, data_dir, trials.name)
+    record(csv, system.path, data_dir, "-", "", "python experiments/real_speech/public_encoder.py")
 
 
-def embed(system: ExperimentDir, data_dirs: list[Path]) -> None:
-    """Write the embeddings of each data directory, from its ``wav.scp``."""
+def embed(system: ExperimentDir, data_dir: Path) -> None:
+    """Write the embeddings of a data directory, from its ``wav.scp``."""
     try:
         import resemblyzer
     except ImportError as error:
         raise InputError(f'{error}; pip install resemblyzer "setuptools<80"') from error
     encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
-    for data_dir in data_dirs:
-        recordings = read_table(data_dir / "wav.scp")
-        with VectorWriter(system.embeddings(data_dir.name)) as writer:
-            for utterance, path in tqdm(recordings.items(), desc=str(data_dir), disable=None):
-                sound = resemblyzer.preprocess_wav(Path(path))
-                writer.write(utterance, encoder.embed_utterance(sound))
+    recordings = read_table(data_dir / "wav.scp")
+    with VectorWriter(system.embeddings(data_dir.name)) as writer:
+        for utterance, path in tqdm(recordings.items(), desc=str(data_dir), disable=None):
+            sound = resemblyzer.preprocess_wav(Path(path))
+            writer.write(utterance, encoder.embed_utterance(sound))
     config = {
         "system": NAME,
         "loss": f"L_G: the LSTM of Resemblyzer {importlib.metadata.version(NAME)}, "

@@ -1,4 +1,7 @@
-"""The results of real_speech.sh: one CSV line a run and trial list, added when it is scored."""
+"""The results of real_speech.sh: one CSV line a run and trial list, added when it is scored.
+
+The scores themselves are stored beside the CSV, in scores/.
+"""
 
 import argparse
 import csv
@@ -8,12 +11,14 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from speaker_bases.evaluate.interval import eer_interval
 from speaker_bases.evaluate.metrics import eer, min_dcf
 from speaker_bases.evaluate.score_file import read_scores
-from speaker_bases.evaluate.trial_list import load_trial_list
+from speaker_bases.evaluate.stored_scores import list_digest, write_list, write_scores
+from speaker_bases.evaluate.trial_list import TrialList, load_trial_list
 from speaker_bases.kaldi_feats.files import InputError, atomic_write, run_tool
 from speaker_bases.models import ExperimentDir
 
@@ -22,6 +27,7 @@ KEY = ["name", "seed", "epochs", "trial_list"]
 COLUMNS = [
     *KEY,
     "loss",
+    "data",
     "settings",
     "steps",
     "trials",
@@ -48,20 +54,28 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--csv", type=Path, required=True, help="the results")
     parser.add_argument("--system", type=Path, required=True, help="EXP/NAME/seed<k>, scored")
-    parser.add_argument("--data", type=Path, required=True, nargs="+", help="the test sets")
+    parser.add_argument("--data", type=Path, required=True, help="the test set")
+    parser.add_argument("--trained-on", default="", help="the name of the training set")
     parser.add_argument("--settings", default="", help="what differs from the system's YAML")
     parser.add_argument("--command", default="", help="what trained it")
     args = parser.parse_args(argv)
-    return run_tool(lambda: record(args.csv, args.system, args.data, args.settings, args.command))
+    return run_tool(
+        lambda: record(
+            args.csv, args.system, args.data, args.trained_on, args.settings, args.command
+        )
+    )
 
 
-def record(path: Path, system: Path, data_dirs: list[Path], settings: str, command: str) -> None:
-    """Add one line for every trial list, in place of one with the same `KEY`.
+def record(
+    path: Path, system: Path, data_dir: Path, trained_on: str, settings: str, command: str
+) -> None:
+    """Add one line for every trial list, in place of one with the same `KEY`; store the scores.
 
     Args:
         path: the CSV, made if it is not there.
         system: a system's folder with its scores by cosine; the baseline has no training.
-        data_dirs: the test sets whose lists were scored.
+        data_dir: the test set whose lists were scored.
+        trained_on: the name of the training set, for its column.
         settings: what differs from the system's YAML, for its column.
         command: what trained the system, for the last column.
 
@@ -70,16 +84,22 @@ def record(path: Path, system: Path, data_dirs: list[Path], settings: str, comma
     """
     experiment = ExperimentDir(system)
     rows = read_rows(path)
-    about = {"name": system.parent.name, "settings": settings, "command": command}
+    about = {"name": system.parent.name, "data": trained_on, "settings": settings}
+    about |= {"command": command}
     about |= _training(experiment)
     about |= {"device": device(), "commit": _commit()}
     about["date"] = datetime.now(UTC).date().isoformat()
-    for data_dir in data_dirs:
-        for trials_path in sorted((data_dir / "trials").glob("[!.]*")):
-            row = about | _rates(experiment, data_dir, trials_path.name)
-            new = {column: str(row[column]) for column in COLUMNS}
-            key = [new[column] for column in KEY]
-            rows = [old for old in rows if [old[column] for column in KEY] != key] + [new]
+    stored = {}
+    for trials_path in sorted((data_dir / "trials").glob("[!.]*")):
+        trials = load_trial_list(data_dir, trials_path.name)
+        scores = _scores(experiment, trials)
+        stored[trials.name] = list_digest(trials.trials), scores
+        write_list(path.parent / "scores", trials)
+        row = about | _rates(scores, trials)
+        new = {column: str(row[column]) for column in COLUMNS}
+        key = [new[column] for column in KEY]
+        rows = [old for old in rows if [old[column] for column in KEY] != key] + [new]
+    write_scores(path.parent / "scores" / f"{system.parent.name}.{system.name}.npz", stored)
     with atomic_write(path) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -141,16 +161,16 @@ def _training(experiment: ExperimentDir) -> dict:
     }
 
 
-def _rates(experiment: ExperimentDir, data_dir: Path, trial_list: str) -> dict:
-    trials = load_trial_list(data_dir, trial_list)
-    path = experiment.scores(trial_list, "cosine")
-    if not path.is_file():
-        raise InputError(f"{path}: no such scores")
-    scores = read_scores(path, trials.trials, trials.path)
-    speakers = trials.enrol_speakers, trials.test_speakers
-    low, high = eer_interval(scores, trials.is_target, *speakers)
+def _scores(experiment: ExperimentDir, trials: TrialList) -> np.ndarray:
+    path = experiment.scores(trials.name, "cosine")
+    return read_scores(path, trials.trials, trials.path).astype(np.float32)
+
+
+def _rates(scores: np.ndarray, trials: TrialList) -> dict:
+    """Of the scores as they are stored, so that anybody gets the same from the file."""
+    low, high = eer_interval(scores, trials.is_target, trials.enrol_speakers, trials.test_speakers)
     return {
-        "trial_list": trial_list,
+        "trial_list": trials.name,
         "trials": len(trials),
         "targets": int(trials.is_target.sum()),
         "eer_percent": f"{100 * eer(scores, trials.is_target):.2f}",

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# The comparison on real speech: the runs of experiments/real_speech/runs.txt, one after the other,
+# each scored on every trial list. Every finished run adds its lines to the CSV and its scores to
+# the folder scores/ beside it; a run that the CSV has is not made again, one that was interrupted
+# goes on where it stopped.
+#
+# Usage: experiments/real_speech.sh --corpus-dir DIR --trials PATH [options]
+#
+# Options (--name value) and their defaults:
+corpus_dir=                 # a folder in LibriSpeech's layout, such as open-sv's corpus/
+trials=                     # folder of trial lists in VoxCeleb's format, or one list
+corpus=experiments/real_speech/open-sv.yaml
+                            # crops, schedule and data type of every run
+runs=experiments/real_speech/runs.txt
+csv=docs/real-speech/runs.csv
+held_out=25                 # speakers held out of the training set `kept`
+part=so                     # how the speakers of the subset `so762` begin, and those held out
+data=data_real_speech       # data directories
+exp=exp_real_speech         # trained systems
+train_opts=                 # more options of each training. The YAML's bfloat16 is faster where the
+                            # processor has its instructions (avx512_bf16, amx) or on a GPU; on
+                            # others give --train-opts "--set dtype_policy=float32"
+use_active_env=false        # true: the Python environment that is active, instead of .venv
+# Environment: as for run.sh.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+this=experiments/real_speech.sh
+options=" corpus_dir trials corpus runs csv held_out part data exp train_opts use_active_env "
+
+fail() { echo "$this: error: $*" >&2; exit 1; }
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) sed -n '2,/^$/p' "$this" | sed -E 's/^# ?//; s/^([a-z]+)_([a-z_]*=)/\1-\2/; s/^[a-z-]+=/  --&/'; exit 0 ;;
+    --*) [ $# -ge 2 ] || fail "$1 takes a value; see $this --help" ;;
+    *) fail "unexpected argument $1; see $this --help" ;;
+  esac
+  name=${1#--}
+  name=${name//-/_}
+  [[ $options == *" $name "* ]] || fail "unknown option $1; see $this --help"
+  printf -v "$name" %s "$2"
+  shift 2
+done
+[ -d "$corpus_dir" ] || fail "--corpus-dir is '$corpus_dir', which is no folder"
+[ -e "$trials" ] || fail "--trials is '$trials', which is not there"
+[ -f "$runs" ] || fail "--runs is '$runs', which is no file"
+
+./run.sh --stop-stage 1 --corpus librispeech --corpus-dir "$corpus_dir" --trials "$trials" \
+  --data "$data" --use-active-env "$use_active_env"
+# shellcheck source=path.sh
+. ./path.sh
+export USE_ACTIVE_ENV=$use_active_env
+activate_environment "" || exit 1
+parts=experiments/real_speech/data_sets.py
+python $parts subset "$data/train" "$data/so762" --of "$part"
+python $parts hold-out "$data/train" "$data/kept" "$data/held_out" --speakers "$held_out" --of "$part"
+
+recorded() { grep -qs "^$1,$2,$3," "$csv"; } # NAME SEED EPOCHS
+
+score_and_record() { # RUN TEST_SET TRAINED_ON SETTINGS COMMAND
+  local list
+  for list in "$2"/trials/*; do
+    python -m speaker_bases.evaluate.score --system "$1" --data "$2" --list "${list##*/}"
+  done
+  python experiments/real_speech/record.py --csv "$csv" --system "$1" --data "$2" \
+    --trained-on "$3" --settings "$4" --command "$5"
+}
+
+mkdir -p "$(dirname "$csv")"
+if ! recorded baseline 0 0; then
+  python -m speaker_bases.evaluate.baseline --exp "$exp" --data "$data"
+  score_and_record "$exp/baseline/seed0" "$data/test" - "" \
+    "python -m speaker_bases.evaluate.baseline"
+fi
+
+while read -r name system set epochs seeds settings; do
+  case $name in "" | \#*) continue ;; esac
+  test_set=$data/test
+  [ "$set" != kept ] || test_set=$data/held_out
+  for seed in ${seeds//,/ }; do
+    recorded "$name" "$seed" "$epochs" && continue
+    echo "$(date +%H:%M:%S) $name, seed $seed, $epochs epochs on $set"
+    out=$exp/$name/seed$seed
+    # shellcheck disable=SC2206 # several options in one word
+    command=(python -m speaker_bases.train --system "conf/systems/$system.yaml"
+      --corpus "$corpus" --data "$data/$set" --out "$out" --seed "$seed" --epochs "$epochs"
+      $train_opts)
+    for setting in $settings; do
+      command+=(--set "$setting")
+    done
+    "${command[@]}" </dev/null
+    python -m speaker_bases.evaluate.embed --system "$out" --data "$test_set" </dev/null
+    score_and_record "$out" "$test_set" "$set" "$settings" "${command[*]}" </dev/null
+  done
+done <"$runs"
+echo "$(date +%H:%M:%S) every run of $runs is in $csv"
