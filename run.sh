@@ -16,7 +16,7 @@
 # Options (--name value or --name=value) and their defaults:
 stage=0                     # first stage to run
 stop_stage=5                # last stage to run
-corpus=synthetic            # synthetic, librispeech, voxceleb1 or voxceleb2
+corpus=synthetic            # one of conf/corpora: synthetic, librispeech, voxceleb1 or voxceleb2
 corpus_dir=                 # where the corpus is (not for synthetic, which is made under --data)
 test_corpus_dir=            # voxceleb2: where VoxCeleb1 is, which is all for test
 download=false              # librispeech: fetch the public mini-librispeech into --corpus-dir
@@ -24,8 +24,8 @@ trials=                     # librispeech: trial list in VoxCeleb's format, or a
                             # without it, all pairs
                             # voxceleb: folder of the official lists, or one list; without it,
                             # those in VoxCeleb1's folder
-systems=                    # which of conf/systems/*.yaml; "softmax proposed2", for voxceleb2
-                            # "vox2_center vox2_proposed_h100 vox2_proposed_h50"
+systems=                    # which of conf/systems/*.yaml; without it those that the corpus's file
+                            # names
 seeds="0"                   # one training for each system and seed
 data=data                   # data directories
 exp=exp                     # trained systems, scores and results
@@ -36,7 +36,8 @@ fbank_config=conf/fbank.conf
 prepare_opts=               # more options for stage 0: python -m speaker_bases.kaldi_feats.prepare
 fbank_opts=                 # more options for stage 1: kaldi_feats/make_fbank.sh
 train_opts=                 # more options for stage 2, such as "--set bn_momentum=0.99"
-bvector_opts=               # more for the b-vector: python -m speaker_bases.train.bvector
+backend_opts=               # more options for stage 4, such as "--set epochs=40"
+plugin=                     # a module of yours that adds losses, networks, corpora or back-ends
 use_active_env=false        # true: the Python environment that is active, instead of .venv
 # Environment: KALDI_ROOT (stage 1 by Kaldi's own programs), train_cmd (run.pl, queue.pl, ...),
 # KERAS_BACKEND (tensorflow or jax), PYTHON (what .venv is made with).
@@ -45,7 +46,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 options=" stage stop_stage corpus corpus_dir test_corpus_dir download trials systems seeds data exp nj epochs
-  backend fbank_config prepare_opts fbank_opts train_opts bvector_opts use_active_env "
+  backend fbank_config prepare_opts fbank_opts train_opts backend_opts plugin use_active_env "
 
 fail() { echo "run.sh: error: $*" >&2; exit 1; }
 
@@ -78,17 +79,11 @@ for name in nj epochs; do # epochs may be left to the corpus file
 done
 [[ $stage =~ ^[0-5]$ && $stop_stage =~ ^[0-5]$ ]] || fail "--stage and --stop-stage are 0 to 5"
 [ "$stage" -le "$stop_stage" ] || fail "--stage $stage is behind --stop-stage $stop_stage: nothing to do"
-case $corpus in
-  synthetic | librispeech | voxceleb1) default_systems="softmax proposed2" ;;
-  voxceleb2) default_systems="vox2_center vox2_proposed_h100 vox2_proposed_h50" ;;
-  *) fail "--corpus is synthetic, librispeech, voxceleb1 or voxceleb2, not '$corpus'" ;;
-esac
-systems=${systems:-$default_systems}
-case $backend in
-  "" | cosine | bvector) ;;
-  *) fail "--backend is cosine or bvector, not '$backend'" ;;
-esac
-[[ $systems =~ [^[:space:]] ]] || fail "--systems is empty; such as \"$default_systems\""
+[ -f "conf/corpora/$corpus.yaml" ] ||
+  fail "--corpus: no such corpus '$corpus'; there are: $(cd conf/corpora && echo *.yaml | sed 's/\.yaml//g')"
+named_systems=$(sed -n 's/^systems: *\([^#]*[^# ]\).*/\1/p' "conf/corpora/$corpus.yaml")
+systems=${systems:-$named_systems}
+[[ $systems =~ [^[:space:]] ]] || fail "--systems is empty; such as \"softmax proposed2\""
 [[ $seeds =~ [^[:space:]] ]] || fail "--seeds is empty; such as \"0 1\""
 for system in $systems; do
   [ -f "conf/systems/$system.yaml" ] ||
@@ -111,6 +106,8 @@ for system in $systems; do
     runs+=("$exp/$system/seed$seed")
   done
 done
+plugins=()
+[ -z "$plugin" ] || plugins=(--plugin "$plugin")
 begin_stage() { echo "$(date +%H:%M:%S) stage $1: $2"; }
 runs_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
@@ -124,7 +121,7 @@ if runs_stage 0; then
   [ -n "$trials" ] && from+=(--trials "$trials")
   [ "$download" = true ] && from+=(--download)
   python -m speaker_bases.kaldi_feats.prepare "$corpus" --data "$data" --nj "$nj" \
-    "${from[@]}" $prepare_opts
+    "${from[@]}" "${plugins[@]}" $prepare_opts
 fi
 
 # shellcheck disable=SC2086
@@ -139,8 +136,8 @@ fi
 train() { # RUN [more options]
   local system=${1#"$exp/"}
   python -m speaker_bases.train --system "conf/systems/${system%/*}.yaml" \
-    --corpus "conf/corpora/$corpus.yaml" --data "$data/train" --out "$1" \
-    --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} $train_opts "${@:2}"
+    --corpus "conf/corpora/$corpus.yaml" --data-dir "$data/train" --run "$1" \
+    --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} "${plugins[@]}" $train_opts "${@:2}"
 }
 
 if runs_stage 2; then
@@ -155,10 +152,11 @@ fi
 
 if runs_stage 3; then
   begin_stage 3 "embeddings of $data/test and $data/train"
-  python -m speaker_bases.evaluate.baseline --exp "$exp" --data "$data"
+  python -m speaker_bases.evaluate.baseline --exp "$exp" --data-dir "$data/test"
   for run in "${runs[@]}"; do
     for set in test train; do
-      python -m speaker_bases.evaluate.embed --system "$run" --data "$data/$set"
+      python -m speaker_bases.evaluate.embed --run "$run" --data-dir "$data/$set" \
+        "${plugins[@]}"
     done
   done
 fi
@@ -166,25 +164,16 @@ fi
 # shellcheck disable=SC2086
 if runs_stage 4; then
   begin_stage 4 "scores by ${backend:-the back-end of each system}"
+  # The baseline has no training for a back-end to learn from: always by cosine.
+  python -m speaker_bases.evaluate.score --run "$exp/baseline/seed0" --data-dir "$data/test"
   for run in "${runs[@]}"; do
-    if [ "${backend:-$(sed -n 's/^backend: //p' "$run/config.yaml" 2>/dev/null)}" = bvector ]; then
-      python -m speaker_bases.train.bvector --system "$run" --data "$data/train" \
-        --seed "${run##*seed}" $bvector_opts
-    fi
-  done
-  for list in "$data"/test/trials/*; do
-    # The baseline has no training for a b-vector to learn from: always by cosine.
-    python -m speaker_bases.evaluate.score --system "$exp/baseline/seed0" --data "$data/test" \
-      --list "${list##*/}"
-    for run in "${runs[@]}"; do
-      python -m speaker_bases.evaluate.score --system "$run" --data "$data/test" \
-        --list "${list##*/}" ${backend:+--backend "$backend"}
-    done
+    python -m speaker_bases.evaluate.score --run "$run" --data-dir "$data/test" \
+      --train-dir "$data/train" ${backend:+--backend "$backend"} "${plugins[@]}" $backend_opts
   done
 fi
 
 if runs_stage 5; then
   begin_stage 5 "tables and figures in $exp"
   python -m speaker_bases.evaluate.report --exp "$exp" --data "$data" \
-    --systems-conf conf/systems --corpus-conf "conf/corpora/$corpus.yaml" --command "$command"
+    --corpus-conf "conf/corpora/$corpus.yaml" --command "$command" "${plugins[@]}"
 fi

@@ -1,16 +1,20 @@
 """Install the project's folders as one import package, ``speaker_bases``."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-ROOMS = ["kaldi_feats", "models", "losses", "train", "evaluate"]
+ROOMS = ["speaker_bases", "kaldi_feats", "models", "losses", "train", "evaluate"]
 
-# A folder `losses/` at the top is imported as `speaker_bases.losses`: top-level packages called
-# `models` or `evaluate` would clash with other people's.
-packages = []
+# The folder `speaker_bases/` is the package's root, and a folder `losses/` beside it is imported as
+# `speaker_bases.losses`: top-level packages called `models` or `evaluate` would clash with other
+# people's.
+package_dir = {}
 for room in ROOMS:
-    packages += [room] + [f"{room}.{sub}" for sub in find_packages(room)]
+    name = room if room == "speaker_bases" else f"speaker_bases.{room}"
+    package_dir[name] = room
+    package_dir |= {f"{name}.{s}": f"{room}/{s.replace('.', '/')}" for s in find_packages(room)}
 
 TEST = [
     "pytest>=8,<10",
@@ -23,15 +27,18 @@ TEST = [
 
 setup(
     name="speaker-bases",
-    version="0.1.0",
+    version=re.search('__version__ = "(.*)"', Path("speaker_bases/__init__.py").read_text())[1],
     description="Speaker verification with losses on speaker basis vectors (Heo et al. 2019)",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",  # as path.sh; TensorFlow has wheels for no others
-    packages=[f"speaker_bases.{package}" for package in packages],
-    package_dir={f"speaker_bases.{p}": p.replace(".", "/") for p in packages},
-    package_data={"speaker_bases.kaldi_feats": ["*.sh"]},
+    packages=list(package_dir),
+    package_dir=package_dir,
+    package_data={
+        "speaker_bases.kaldi_feats": ["*.sh"],
+        "speaker_bases.kaldi_feats.fbank": ["*.sh"],
+    },
     install_requires=[
         "tensorflow>=2.20,<2.22",
         "keras>=3.14,<3.16",

@@ -141,9 +141,9 @@ def product_rate(size: int = 4096, repetitions: int = 5) -> float:
 def audio_rates(folder: Path) -> tuple[float, float | None]:
     """Times real time of the filter banks, CPU seconds of ffmpeg a file, on one core."""
     from speaker_bases.kaldi_feats.audio import CONVERTERS
-    from speaker_bases.kaldi_feats.fbank import Fbank
-    from speaker_bases.kaldi_feats.fbank_options import read_options
-    from speaker_bases.kaldi_feats.sliding_mean import subtract_sliding_mean
+    from speaker_bases.kaldi_feats.fbank.features import Fbank
+    from speaker_bases.kaldi_feats.fbank.options import read_options
+    from speaker_bases.kaldi_feats.fbank.sliding_mean import subtract_sliding_mean
 
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".flac"))[:40]
     if not paths:
@@ -208,4 +208,4 @@ def memory() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_curve
 
-from speaker_bases.evaluate.cosine import cosine_scores
+from speaker_bases.evaluate.backends.cosine import cosine_scores
 from speaker_bases.evaluate.interval import eer_interval
 from speaker_bases.evaluate.metrics import eer, min_dcf
 from speaker_bases.kaldi_feats.data_dir import write_table
 from speaker_bases.kaldi_feats.reader import VectorWriter
 from speaker_bases.kaldi_feats.trials import Trials, write_trials
-from speaker_bases.models.experiment import ExperimentDir
+from speaker_bases.run_dir import RunDir
 
 LOOP_TRIALS = 20_000
 
@@ -141,8 +141,8 @@ def sklearn_eer(scores, is_target) -> float:
 
 def score_bvector(clock: Clock, embeddings, enrol, test) -> None:
     """A classifier of the paper's size with random weights, over both orders of every trial."""
-    from speaker_bases.evaluate.bvector import bvector_scores
-    from speaker_bases.models.bvector import bvector
+    from speaker_bases.evaluate.backends.bvector.network import bvector
+    from speaker_bases.evaluate.backends.bvector.scoring import bvector_scores
 
     dim = embeddings.shape[1]
     model = bvector(np.zeros(dim), np.ones(dim))
@@ -167,7 +167,7 @@ def stage_4(clock: Clock, embeddings, speakers, enrol, test) -> None:
     names = [f"id{s:05d}-{row:011d}-00001" for row, s in enumerate(speakers)]
     pairs = dict.fromkeys(zip(enrol.tolist(), test.tolist(), strict=True))
     with tempfile.TemporaryDirectory() as folder:
-        data, system = Path(folder, "data", "test"), ExperimentDir(Path(folder, "exp"))
+        data, system = Path(folder, "data", "test"), RunDir(Path(folder, "exp"))
         write_table(data / "utt2spk", {name: name[:7] for name in names})
         first, second = zip(*pairs, strict=True)
         first, second = np.array(first), np.array(second)
@@ -187,4 +187,4 @@ def stage_4(clock: Clock, embeddings, speakers, enrol, test) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from speaker_bases.kaldi_feats.voxceleb_lists import OFFICIAL
+from speaker_bases.kaldi_feats.corpora.voxceleb_lists import OFFICIAL
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 LINKS = 40  # files; ext4 allows 65,000 links to each
@@ -180,4 +180,4 @@ def random_lists(scratch: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -12,34 +12,34 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import yaml
 from tqdm import tqdm
 
-from ..kaldi_feats.fbank_options import feature_settings
-from ..kaldi_feats.files import atomic_write, run_tool
+from ..command_line import run_tool
+from ..kaldi_feats.fbank.options import feature_settings
 from ..kaldi_feats.reader import FeatureReader, VectorWriter
-from ..models.experiment import ExperimentDir
+from ..run_dir import RunDir
 from .stamps import embedding_stamp
 
 SYSTEM = "baseline"
 _VERSION = "mean and standard deviation, centred by the set's mean"
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Make the baseline's embeddings of the test set; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m speaker_bases.evaluate.baseline",
-        description="Write EXP/baseline/seed0 as a system whose embeddings of DATA/SET are each "
+        description="Write EXP/baseline/seed0 as a system whose embeddings of DIR are each "
         "utterance's mean and standard deviation of the features, centred. It is scored and "
         "reported like any other.",
     )
     parser.add_argument("--exp", type=Path, required=True, help="folder of the systems")
-    parser.add_argument("--data", type=Path, required=True, help="folder with test/ in it")
-    parser.add_argument("--set", default="test", help="another of DATA's folders than test")
+    parser.add_argument(
+        "--data-dir", type=Path, required=True, metavar="DIR", help="data directory with features"
+    )
     args = parser.parse_args(argv)
-    return run_tool(lambda: make_baseline(args.exp, args.data / args.set))
+    return run_tool(lambda: make_baseline(args.exp, args.data_dir))
 
 
 def make_baseline(exp: Path, data_dir: Path) -> Path:
@@ -48,11 +48,11 @@ def make_baseline(exp: Path, data_dir: Path) -> Path:
     Raises:
         InputError: if features are missing or broken.
     """
-    system = ExperimentDir(exp / SYSTEM / "seed0")
-    output = system.embeddings(data_dir.name)
-    stamp = embedding_stamp(system, data_dir, data_dir.name, made_by=_VERSION)
+    run = RunDir(exp / SYSTEM / "seed0")
+    output = run.embeddings(data_dir.name)
+    stamp = embedding_stamp(run, data_dir, data_dir.name, made_by=_VERSION)
     if stamp.is_current() and output.is_file():
-        _log.info("%s: already complete", output)
+        log.info("%s: already complete", output)
         return output
     with stamp.renew():
         output.unlink(missing_ok=True)
@@ -61,8 +61,7 @@ def make_baseline(exp: Path, data_dir: Path) -> Path:
         with VectorWriter(output) as writer:
             for utterance, vector in zip(reader.utterances, centred(vectors), strict=True):
                 writer.write(utterance, vector)
-        with atomic_write(system.speakers):
-            pass  # trained on nobody
+        run.write_speakers([])  # trained on nobody
         config = {
             "system": SYSTEM,
             "title": "feature statistics",
@@ -70,9 +69,8 @@ def make_baseline(exp: Path, data_dir: Path) -> Path:
             "seed": 0,
             "features": feature_settings(data_dir),
         }
-        with atomic_write(system.config) as file:
-            yaml.safe_dump(config, file, sort_keys=False)
-    _log.info("%s: %d utterances", output, len(reader))
+        run.write_config(config)
+    log.info("%s: %d utterances", output, len(reader))
     return output
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kaldi_feats.files import InputError
+from ..command_line import InputError
 from ..kaldi_feats.reader import FeatureReader
 
 _WINDOW = 4096

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from ..kaldi_feats.files import InputError
+from ..command_line import InputError
 from ..losses import SpeakerBases  # noqa: F401  a saved model names its layers' classes,
 from ..models import resnet  # noqa: F401  which must be registered by then
-from ..models.experiment import ExperimentDir
+from ..run_dir import RunDir
 
 
 class UtteranceEmbedder(keras.Model):
@@ -34,15 +34,15 @@ class UtteranceEmbedder(keras.Model):
         return self.backbone(features, mask=mask)
 
 
-def load_embedder(system: ExperimentDir) -> UtteranceEmbedder:
+def load_embedder(run: RunDir) -> UtteranceEmbedder:
     """Load ``embedder.keras``.
 
     Raises:
         InputError: if the system is not completely trained, or the file is not a model.
     """
-    if not system.embedder.is_file():
-        raise InputError(f"{system.embedder}: missing; finish the training first (stage 2)")
-    return UtteranceEmbedder(load_model(system.embedder))
+    if not run.embedder.is_file():
+        raise InputError(f"{run.embedder}: missing; finish the training first (stage 2)")
+    return UtteranceEmbedder(load_model(run.embedder))
 
 
 def load_model(path) -> keras.Model:

@@ -8,19 +8,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..kaldi_feats.files import InputError, run_tool
-from ..models.experiment import ExperimentDir
-from . import plots
-from .results import result_of
-from .score import BACKENDS
-from .speaker_space import SpeakerSpace, impostor_cosines, load_bases, load_speaker_space
-from .system_config import load_config
+from ..command_line import InputError, run_tool, whole_number
+from ..run_dir import RunDir
+from .reporting import plots
+from .reporting.results import result_of
+from .reporting.speaker_space import SpeakerSpace, impostor_cosines, load_bases, load_speaker_space
 from .trial_list import load_trial_list
 
 _MOST_UTTERANCES = 200
 """Of one speaker in Figure 1; more would only hide each other."""
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,8 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m speaker_bases.evaluate.figures",
         description="Draw Figure 1 or 2 of Heo et al. 2019, which need the embeddings of the "
-        "training set (python -m speaker_bases.evaluate.embed --system DIR --data data/train), DET "
-        "curves, which need scores, or the losses while training.",
+        "training set (python -m speaker_bases.evaluate.embed --run RUN --data-dir data/train), "
+        "DET curves, which need scores, or the losses while training.",
     )
     figures = parser.add_subparsers(dest="figure", required=True)
     space = figures.add_parser(
@@ -38,40 +36,44 @@ def main(argv: list[str] | None = None) -> int:
         description="Figure 1: a t-SNE map of the embeddings of a few training speakers, their "
         "means (triangles) and their bases (crosses).",
     )
-    space.add_argument("--system", type=Path, required=True, help="folder of a trained system")
+    space.add_argument("--run", type=Path, required=True, help="a trained run's folder")
     space.add_argument("--speakers", nargs="+", help="whom (default: those of most utterances)")
-    space.add_argument("--number", type=int, default=5, help="how many, if not named (default: 5)")
-    space.add_argument("--seed", type=int, default=0, help="of t-SNE (default: 0)")
+    space.add_argument(
+        "--number", type=whole_number(1), default=5, help="how many, if not named (default: 5)"
+    )
+    space.add_argument("--seed", type=whole_number(0), default=0, help="of t-SNE (default: 0)")
     pairs = figures.add_parser(
         "impostors",
         help="Figure 2: cosines between the mean embeddings of training speakers",
         description="Figure 2: a histogram of the cosines between the mean embeddings of all "
         "pairs of training speakers, for each system.",
     )
-    pairs.add_argument("--systems", type=Path, nargs="+", required=True, help="their folders")
+    pairs.add_argument("--runs", type=Path, nargs="+", required=True, help="their folders")
     det = figures.add_parser(
         "det",
         help="DET curves of several systems on one trial list",
         description="The DET curves of the systems' scores on one trial list.",
     )
-    det.add_argument("--systems", type=Path, nargs="+", required=True, help="their folders")
-    det.add_argument("--list", required=True, help="name of a file in DATA/trials")
-    det.add_argument("--backend", choices=BACKENDS, default="cosine", help="(default: cosine)")
+    det.add_argument("--runs", type=Path, nargs="+", required=True, help="their folders")
+    det.add_argument("--list", required=True, help="name of a file in DIR/trials")
+    det.add_argument("--backend", default="cosine", help="(default: cosine)")
     curves = figures.add_parser(
         "curves",
         help="the losses while training",
         description="Every loss of each system over the epochs of its training, from its log.csv.",
     )
-    curves.add_argument("--systems", type=Path, nargs="+", required=True, help="their folders")
+    curves.add_argument("--runs", type=Path, nargs="+", required=True, help="their folders")
     curves.add_argument("--out", type=Path, required=True, help="the PNG file to write")
     for figure, data in ((space, "training"), (pairs, "training"), (det, "test")):
-        figure.add_argument("--data", type=Path, required=True, help=f"{data} data directory")
+        figure.add_argument(
+            "--data-dir", type=Path, required=True, metavar="DIR", help=f"{data} data directory"
+        )
         figure.add_argument("--out", type=Path, required=True, help="the PNG file to write")
     args = parser.parse_args(argv)
     if args.figure == "speakers":
         return run_tool(lambda: draw_speakers(args))
     draw = {"impostors": draw_impostors, "det": draw_det, "curves": draw_curves}[args.figure]
-    return run_tool(lambda: draw([ExperimentDir(path) for path in args.systems], args))
+    return run_tool(lambda: draw([RunDir(path) for path in args.runs], args))
 
 
 def draw_speakers(args: argparse.Namespace) -> None:
@@ -80,9 +82,9 @@ def draw_speakers(args: argparse.Namespace) -> None:
     Raises:
         InputError: if something of the system is missing, or a speaker is unknown.
     """
-    system = ExperimentDir(args.system)
-    space = load_speaker_space(system, args.data)
-    bases = load_bases(system)
+    run = RunDir(args.run)
+    space = load_speaker_space(run, args.data_dir)
+    bases = load_bases(run)
     chosen = _choose(space, args.speakers, args.number)
     points, means, crosses = speaker_map(space, bases, chosen, args.seed)
     figure = Figure(figsize=(6.5, 6), layout="constrained")
@@ -93,13 +95,13 @@ def draw_speakers(args: argparse.Namespace) -> None:
         axes.scatter(*means[at], s=150, marker="^", color=colour, edgecolor="black", zorder=3)
         axes.scatter(*crosses[at], s=150, marker="X", color=colour, edgecolor="black", zorder=3)
     axes.set(xticks=[], yticks=[])
-    axes.set_title(f"{_name(system)}: embeddings, means (triangles), bases (crosses)")
+    axes.set_title(f"{_name(run)}: embeddings, means (triangles), bases (crosses)")
     axes.legend(title="speaker", fontsize="small")
     plots.save_png(figure, args.out)
-    _log.info("%s written", args.out)
+    log.info("%s written", args.out)
 
 
-def draw_impostors(systems: list[ExperimentDir], args: argparse.Namespace) -> None:
+def draw_impostors(runs: list[RunDir], args: argparse.Namespace) -> None:
     """Figure 2; the means of the cosines stand in the legend and in the log, there those of the
     bases too, which L_BC is about.
 
@@ -109,49 +111,49 @@ def draw_impostors(systems: list[ExperimentDir], args: argparse.Namespace) -> No
     figure = Figure(figsize=(6.5, 4.5), layout="constrained")
     axes = figure.subplots()
     bins = np.linspace(-1, 1, 101)
-    for system in systems:
-        cosines = impostor_cosines(load_speaker_space(system, args.data).means())
-        mean = f"{_name(system)}: mean {cosines.mean():.3f}"
+    for run in runs:
+        cosines = impostor_cosines(load_speaker_space(run, args.data_dir).means())
+        mean = f"{_name(run)}: mean {cosines.mean():.3f}"
         axes.hist(cosines, bins, density=True, alpha=0.5, label=mean)
-        _log.info("%s of %d impostor cosines (%s)", mean, len(cosines), system.path)
+        log.info("%s of %d impostor cosines (%s)", mean, len(cosines), run.path)
         with contextlib.suppress(InputError):  # GE2E has no bases
-            bases = impostor_cosines(load_bases(system)).mean()
-            _log.info("%s: mean %.4f of the bases' cosines (%s)", _name(system), bases, system.path)
+            bases = impostor_cosines(load_bases(run)).mean()
+            log.info("%s: mean %.4f of the bases' cosines (%s)", _name(run), bases, run.path)
     axes.set(xlabel="cosine between the mean embeddings of two training speakers", yticks=[])
     axes.legend()
     plots.save_png(figure, args.out)
-    _log.info("%s written", args.out)
+    log.info("%s written", args.out)
 
 
-def draw_det(systems: list[ExperimentDir], args: argparse.Namespace) -> None:
+def draw_det(runs: list[RunDir], args: argparse.Namespace) -> None:
     """DET curves of one trial list, in the order of the systems.
 
     Raises:
         InputError: if there is no such list, or the scores of a system are missing or broken.
     """
-    trials = load_trial_list(args.data, args.list)
+    trials = load_trial_list(args.data_dir, args.list)
     results = []
-    for system in systems:
-        config = load_config(system)
+    for run in runs:
+        config = run.read_config()
         corpus = config.get("corpus", "")
-        results.append(result_of(system, config, trials, args.backend, corpus))
+        results.append(result_of(run, config, trials, args.backend, corpus))
     plots.det(results, args.out)
-    _log.info("%s written", args.out)
+    log.info("%s written", args.out)
 
 
-def draw_curves(systems: list[ExperimentDir], args: argparse.Namespace) -> None:
+def draw_curves(runs: list[RunDir], args: argparse.Namespace) -> None:
     """Losses over epochs, a panel for each system.
 
     Raises:
         InputError: if a system has no log.
     """
     logs = {}
-    for system in systems:
-        if not system.log.is_file():
-            raise InputError(f"{system.log}: missing; train the system first (stage 2)")
-        logs[f"{system.path.parent.name}, {_name(system)}"] = system.log
+    for run in runs:
+        if not run.log.is_file():
+            raise InputError(f"{run.log}: missing; train the system first (stage 2)")
+        logs[f"{run.system}, {_name(run)}"] = run.log
     plots.training_curves(logs, args.out)
-    _log.info("%s written", args.out)
+    log.info("%s written", args.out)
 
 
 def speaker_map(
@@ -197,12 +199,12 @@ def _choose(space: SpeakerSpace, names: list[str] | None, number: int) -> list[i
     counts = np.bincount(space.labels, minlength=len(space.speakers))
     chosen = np.argsort(-counts, kind="stable")[: max(1, number)]
     if counts[chosen].min() < 2:
-        _log.warning("speakers with a single utterance: embedding and mean are the same point")
+        log.warning("speakers with a single utterance: embedding and mean are the same point")
     return chosen.tolist()
 
 
-def _name(system: ExperimentDir) -> str:
-    return load_config(system)["loss"]
+def _name(run: RunDir) -> str:
+    return run.read_config()["loss"]
 
 
 if __name__ == "__main__":

@@ -6,13 +6,15 @@ import shlex
 import sys
 from pathlib import Path
 
-import yaml
-
-from ..kaldi_feats.files import InputError, atomic_write, run_tool
-from . import plots
-from .document import Block, Figure, Heading, to_html, to_markdown
-from .results import Collected, Result, collect, groups, systems, write_csv
-from .tables import document
+from ..command_line import InputError, run_tool
+from ..files import atomic_write
+from ..registry import add_plugin_option, load_plugins
+from ..run_dir import runs
+from ..yaml_files import read_yaml
+from .reporting import plots
+from .reporting.document import Block, Figure, Heading, to_html, to_markdown
+from .reporting.results import Collected, Result, collect, groups, write_csv
+from .reporting.tables import document
 
 _PROG = "python -m speaker_bases.evaluate.report"
 
@@ -27,41 +29,35 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--exp", type=Path, required=True, help="folder of the systems")
     parser.add_argument("--data", type=Path, required=True, help="folder with test/trials/ in it")
     parser.add_argument(
-        "--systems-conf",
-        type=Path,
-        default=Path("conf/systems"),
-        help="the systems that there could be; those without results are 'not run' "
-        "(default: conf/systems)",
-    )
-    parser.add_argument(
         "--corpus-conf", type=Path, required=True, help="conf/corpora/CORPUS.yaml of the data"
     )
     parser.add_argument("--command", help="what made all this, to stand in the report")
+    add_plugin_option(parser)
     args = parser.parse_args(argv)
     command = args.command or f"{_PROG} {shlex.join(sys.argv[1:] if argv is None else argv)}"
-    return run_tool(
-        lambda: report(args.exp, args.data, args.systems_conf, args.corpus_conf, command)
-    )
+
+    def body() -> None:
+        load_plugins(argv)
+        report(args.exp, args.data, args.corpus_conf, command)
+
+    return run_tool(body)
 
 
-def report(exp: Path, data: Path, systems_conf: Path, corpus_conf: Path, command: str) -> Collected:
+def report(exp: Path, data: Path, corpus_conf: Path, command: str) -> Collected:
     """Write results.csv, RESULTS.md, report.html and the figures; print RESULTS.md.
 
     Raises:
         InputError: if a configuration, trial list or score file is missing or broken.
     """
     corpus = corpus_conf.stem
-    description = load_yaml(corpus_conf).get("description")
-    if not description:
+    about = read_yaml(corpus_conf)
+    if not about.get("description"):
         raise InputError(
             f"{corpus_conf}: has no description; say there what its numbers are comparable with"
         )
-    known = {path.stem: load_yaml(path) for path in sorted(systems_conf.glob("*.yaml"))}
-    if not known:
-        raise InputError(f"{systems_conf}: no system files (*.yaml) here")
     found = collect(exp, data / "test", corpus)
     made = f"Last command: `{command}`. Scores of {_date_of_scores(exp)}."
-    blocks = document(found, corpus, " ".join(description.split()), known, made)
+    blocks = document(found, corpus, about, made)
     blocks += _figures(exp, found.results)
     write_csv(exp / "results.csv", found.results)
     markdown = to_markdown(blocks, exp)
@@ -89,9 +85,9 @@ def _figures(exp: Path, results: list[Result]) -> list[Block]:
         draw(plots.score_histograms, group, f"scores-{name}-{backend}", f"Scores on {on}")
     reported = {result.row["system"] for result in results}
     logs = {
-        f"{system.path.parent.name}, {system.path.name}": system.log
-        for system in systems(exp)
-        if system.path.parent.name in reported and system.log.is_file()
+        f"{run.system}, {run.path.name}": run.log
+        for run in runs(exp)
+        if run.system in reported and run.log.is_file()
     }
     if logs:
         draw(plots.training_curves, logs, "training", "Losses while training")
@@ -99,26 +95,10 @@ def _figures(exp: Path, results: list[Result]) -> list[Block]:
 
 
 def _date_of_scores(exp: Path) -> str:
-    times = [path.stat().st_mtime for path in exp.glob("*/seed*/scores/*.txt")]
+    scored = [run.scores(*names) for run in runs(exp) for names in run.scored()]
+    times = [path.stat().st_mtime for path in scored]
     newest = max(times, default=None)
     return "no date" if newest is None else datetime.date.fromtimestamp(newest).isoformat()
-
-
-def load_yaml(path: Path) -> dict:
-    """Read a configuration file.
-
-    Raises:
-        InputError: if it is missing, or not YAML of keys and values.
-    """
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; name a file of conf/") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {error}") from error
-    if not isinstance(loaded, dict):
-        raise InputError(f"{path}: expected 'key: value' lines")
-    return loaded
 
 
 if __name__ == "__main__":

@@ -1,111 +1,153 @@
-"""Stage 4: a score for every trial of a list, from a system's embeddings."""
+"""Stage 4: a score for every trial of a list, from a run's embeddings."""
 
 import argparse
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..kaldi_feats.files import InputError, run_tool
+from ..command_line import InputError, run_tool
 from ..kaldi_feats.reader import read_vectors
-from ..models.experiment import ExperimentDir
-from .cosine import cosine_scores
+from ..kaldi_feats.trials import look_up
+from ..registry import add_plugin_option, load_plugins
+from ..run_dir import RunDir
+from .backends import BACKENDS, Backend
+from .refusals import refuse_trained_speakers
 from .score_file import write_scores
 from .stamps import score_stamp
-from .system_config import load_config, refuse_trained_speakers
-from .trial_list import load_trial_list, look_up
+from .trial_list import TrialList, load_trial_list, trial_lists
 
-BACKENDS = ("cosine", "bvector")
-
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Score one trial list with one system; returns the exit code."""
+    """Score trial lists with one run; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m speaker_bases.evaluate.score",
-        description="Score every trial of DATA/trials/LIST with a system's embeddings and write "
-        "SYSTEM/scores/LIST.BACKEND.txt, one line 'enrol test score' a trial. Nothing is done if "
-        "the scores there are already those of these embeddings and this list.",
+        description="Score every trial of the lists in DIR/trials with a run's embeddings and "
+        "write RUN/scores/LIST.BACKEND.txt, one line 'enrol test score' a trial. A back-end that "
+        "learns is trained first. What is there already, of these embeddings and this list, is "
+        "left alone.",
     )
-    parser.add_argument("--system", type=Path, required=True, help="folder of a trained system")
-    parser.add_argument("--data", type=Path, required=True, help="data directory with trials/")
-    parser.add_argument("--list", required=True, help="name of a file in DATA/trials")
+    parser.add_argument("--run", type=Path, required=True, help="a trained run's folder")
+    parser.add_argument(
+        "--data-dir", type=Path, required=True, metavar="DIR", help="data directory with trials/"
+    )
+    parser.add_argument(
+        "--list",
+        action="append",
+        dest="lists",
+        help="name of a file in DIR/trials; may be repeated (default: all of them)",
+    )
     parser.add_argument(
         "--backend",
-        choices=BACKENDS,
-        help="how two embeddings are compared (default: as the system's config.yaml says, or "
-        "else cosine); bvector must have been trained (python -m speaker_bases.train.bvector)",
+        help="how two embeddings are compared: cosine or bvector, or a plugin's (default: as the "
+        "run's config.yaml says, or else cosine)",
     )
-    parser.add_argument("--set", help="name of the embeddings (default: DATA's last part)")
+    parser.add_argument(
+        "--train-dir",
+        type=Path,
+        metavar="DIR",
+        help="the run's training set, for a back-end that learns (default: train beside "
+        "--data-dir); its embeddings must be there",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="KEY=VALUE",
+        help="a setting of a back-end that learns, such as epochs=40; may be repeated",
+    )
+    parser.add_argument("--embeddings", help="their name (default: the last part of --data-dir)")
+    add_plugin_option(parser)
+
+    def body() -> None:
+        load_plugins(argv)
+        run = RunDir(args.run)
+        name = args.backend or run.read_config().get("backend", "cosine")
+        backend = BACKENDS.find(name)
+        train_dir = args.train_dir or args.data_dir.resolve().parent / "train"
+        backend.fit(run, train_dir, _settings(run, name, backend, args.settings))
+        score(run, args.data_dir, args.lists, name, args.embeddings)
+
     args = parser.parse_args(argv)
-    return run_tool(
-        lambda: score(ExperimentDir(args.system), args.data, args.list, args.backend, args.set)
-    )
+    return run_tool(body)
 
 
 def score(
-    system: ExperimentDir,
+    run: RunDir,
     data_dir: Path,
-    trial_list: str,
-    backend: str | None = None,
-    data_set: str | None = None,
-) -> Path:
-    """Write the scores of one trial list unless they are there; returns their file.
+    lists: Sequence[str] | None = None,
+    backend: str = "cosine",
+    embeddings: str | None = None,
+) -> None:
+    """Write the scores of trial lists unless they are there.
 
     Args:
-        system: the system; its embeddings of the set must be there (stage 3).
-        data_dir: the data directory with ``utt2spk`` and ``trials/<trial_list>``.
-        trial_list: the list's name.
-        backend: one of `BACKENDS`; what the system's configuration says if None.
-        data_set: the set's name among the embeddings; the data directory's own if None.
+        run: the run; its embeddings of the set must be there (stage 3).
+        data_dir: the data directory with ``utt2spk`` and ``trials/``.
+        lists: the lists' names; all if None.
+        backend: one of `BACKENDS`, which has learnt what it needs.
+        embeddings: the embeddings' name; the data directory's own if None.
 
     Raises:
-        InputError: if embeddings, list or back-end are missing, a trial names an unknown
-            utterance, or a speaker of the list was trained on.
+        InputError: if embeddings, a list or the back-end are missing, a trial names an unknown
+            utterance, or a speaker of a list was trained on.
     """
-    backend = backend or load_config(system).get("backend", "cosine")
-    data_set = data_set or data_dir.resolve().name
-    embeddings_scp = system.embeddings(data_set)
-    if not embeddings_scp.is_file():
-        raise InputError(f"{embeddings_scp}: no such embeddings; extract them first (stage 3)")
-    output = system.scores(trial_list, backend)
-    stamp = score_stamp(system, data_dir, trial_list, backend, data_set)
+    name = embeddings or data_dir.resolve().name
+    scp = run.embeddings(name)
+    if not scp.is_file():
+        raise InputError(f"{scp}: no such embeddings; extract them first (stage 3)")
+    for trial_list in trial_lists(data_dir) if lists is None else lists:
+        _score_list(run, load_trial_list(data_dir, trial_list), backend, name)
+
+
+def _score_list(run: RunDir, trials: TrialList, backend: str, embeddings_name: str) -> None:
+    output = run.scores(trials.name, backend)
+    stamp = score_stamp(run, trials, backend, embeddings_name)
     if stamp.is_current() and output.is_file():
-        _log.info("%s: already complete", output)
-        return output
-    trials = load_trial_list(data_dir, trial_list)
-    refuse_trained_speakers(system, trials)
-    utterances, embeddings = read_vectors(embeddings_scp)
-    _refuse_zeros(utterances, embeddings, embeddings_scp)
-    where = f"not among the embeddings of {embeddings_scp} (was it too short for features?)"
+        log.info("%s: already complete", output)
+        return
+    refuse_trained_speakers(run, trials)
+    scp = run.embeddings(embeddings_name)
+    utterances, embeddings = read_vectors(scp)
+    _refuse_zeros(utterances, embeddings, scp)
     row_of = {utterance: row for row, utterance in enumerate(utterances)}
+    where = f"{scp} (was it too short for features?)"
     enrol, test = look_up(trials.trials, row_of, trials.path, where)
     with stamp.renew():
         output.unlink(missing_ok=True)  # or, interrupted, the report would take the old ones
-        scores = _compare(system, backend, embeddings, enrol, test)
+        scores = BACKENDS.find(backend).scores(run, embeddings, enrol, test)
         write_scores(output, trials.trials, scores)
-    _log.info("%s: %d trials", output, len(scores))
-    return output
+    log.info("%s: %d trials", output, len(scores))
 
 
-def _compare(
-    system: ExperimentDir, backend: str, embeddings: np.ndarray, enrol: np.ndarray, test: np.ndarray
-) -> np.ndarray:
-    if backend == "cosine":
-        return cosine_scores(embeddings, enrol, test)
-    # Keras takes seconds to import: not for cosines.
-    from .bvector import bvector_scores, load_bvector
+def _settings(run: RunDir, name: str, backend: Backend, given: list[str]) -> Mapping:
+    """The back-end's settings, the given ones over its defaults; its seed is the run's."""
+    settings = dict(backend.settings)
+    if "seed" in settings:
+        settings["seed"] = run.read_config()["seed"]
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or key not in settings:
+            known = ", ".join(settings) or "none"
+            raise InputError(f"--set {text}: the settings of {name} are {known}: KEY=VALUE")
+        try:
+            settings[key] = type(settings[key])(value)
+        except ValueError:
+            kind = type(settings[key]).__name__
+            raise InputError(f"--set {text}: {key} takes a value of type {kind}") from None
+    return settings
 
-    return bvector_scores(load_bvector(system), embeddings, enrol, test, system.bvector)
 
-
-def _refuse_zeros(utterances: list[str], embeddings: np.ndarray, embeddings_scp: Path) -> None:
+def _refuse_zeros(utterances: list[str], embeddings: np.ndarray, scp: Path) -> None:
     zeros = np.flatnonzero(~embeddings.any(axis=1))
     if len(zeros):
         raise InputError(
-            f"{embeddings_scp}:{zeros[0] + 1}: the embedding of {utterances[zeros[0]]} is all "
-            "zeros and has no direction; look at its recording and at the training's log"
+            f"{scp}:{zeros[0] + 1}: the embedding of {utterances[zeros[0]]} is all zeros and has "
+            "no direction; look at its recording and at the training's log"
         )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..kaldi_feats.files import InputError, atomic_write
+from ..command_line import InputError
+from ..files import atomic_write
 from ..kaldi_feats.trials import Trials
 
 

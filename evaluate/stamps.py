@@ -3,19 +3,21 @@
 import json
 from pathlib import Path
 
-from ..kaldi_feats.fbank_options import feature_settings
-from ..kaldi_feats.files import Stamp, digest
-from ..models.experiment import ExperimentDir
-from .trial_list import trial_list_path
+from ..files import digest
+from ..kaldi_feats.fbank.options import feature_settings
+from ..run_dir import RunDir
+from ..stamp import Stamp
+from .backends import BACKENDS
+from .trial_list import TrialList
 
 
-def embedding_stamp(system: ExperimentDir, data_dir: Path, data_set: str, made_by: str) -> Stamp:
+def embedding_stamp(run: RunDir, data_dir: Path, name: str, made_by: str) -> Stamp:
     """The stamp of a set's embeddings.
 
     Args:
-        system: the system.
+        run: the run.
         data_dir: the data directory with the features.
-        data_set: the embeddings' name.
+        name: the embeddings' name.
         made_by: what computes them from the features: the network's digest.
     """
     inputs = {
@@ -25,58 +27,48 @@ def embedding_stamp(system: ExperimentDir, data_dir: Path, data_set: str, made_b
         # The scp keeps its text when features are made again from other audio; this does not.
         "fbank": _digest_if_there(data_dir / ".fbank.done"),
     }
-    return Stamp(_embedding_stamp_path(system, data_set), inputs)
+    return Stamp(run.embeddings_done(name), inputs)
 
 
-def score_stamp(
-    system: ExperimentDir, data_dir: Path, trial_list: str, backend: str, data_set: str
-) -> Stamp:
-    """The stamp of a trial list's scores by one back-end."""
-    scores = system.scores(trial_list, backend)
+def score_stamp(run: RunDir, trials: TrialList, backend: str, embeddings: str) -> Stamp:
+    """The stamp of a trial list's scores by one back-end.
+
+    Args:
+        run: the run.
+        trials: the list.
+        backend: one of `BACKENDS`.
+        embeddings: the embeddings' name.
+    """
     inputs = {
-        "set": data_set,
-        "trials": digest(trial_list_path(data_dir, trial_list)),
-        "utt2spk": digest(data_dir / "utt2spk"),
-        "speakers": _digest_if_there(system.speakers),
-        "embeddings.scp": _digest_if_there(system.embeddings(data_set)),
+        "set": embeddings,
+        "trials": trials.digest,
+        "speakers": _digest_if_there(run.speakers),
+        "embeddings.scp": _digest_if_there(run.embeddings(embeddings)),
         # Embeddings that another program made have no stamp.
-        "embeddings": _digest_if_there(_embedding_stamp_path(system, data_set)),
+        "embeddings": _digest_if_there(run.embeddings_done(embeddings)),
     }
-    if backend == "bvector":
-        inputs["bvector"] = _digest_if_there(system.bvector)
-    return Stamp(_score_stamp_path(scores), inputs)
+    inputs |= BACKENDS.find(backend).made_of(run)
+    return Stamp(run.scores_done(trials.name, backend), inputs)
 
 
-def why_stale(system: ExperimentDir, data_dir: Path, trial_list: str, backend: str) -> str | None:
-    """Why a score file is not of the system and the trial list as they now are; None if it is.
+def why_stale(run: RunDir, trials: TrialList, backend: str) -> str | None:
+    """Why a score file is not of the run and the trial list as they now are; None if it is.
 
     A score file without a stamp is another program's, which its user vouches for.
     """
-    if not (data_dir / "trials" / trial_list).is_file():
-        return f"{data_dir / 'trials'} has no list {trial_list}"
-    scores = system.scores(trial_list, backend)
-    made = _read(_score_stamp_path(scores))
+    made = _read(run.scores_done(trials.name, backend))
     if made is None:
         return None
-    stamp = score_stamp(system, data_dir, trial_list, backend, made.get("set", ""))
-    if not stamp.is_current():
+    if not score_stamp(run, trials, backend, made.get("set", "")).is_current():
         return "scored from other embeddings, back-end or trial list; run stage 4 again"
-    embedded = _read(_embedding_stamp_path(system, made["set"]))
-    if embedded and system.embedder.is_file() and embedded["made_by"] != digest(system.embedder):
+    embedded = _read(run.embeddings_done(made["set"]))
+    if embedded and run.embedder.is_file() and embedded["made_by"] != digest(run.embedder):
         return "embedded by an earlier training; run stages 3 and 4 again"
     return None
 
 
 def _read(path: Path) -> dict | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def _score_stamp_path(scores: Path) -> Path:
-    return scores.with_name(f".{scores.name}.done")
-
-
-def _embedding_stamp_path(system: ExperimentDir, data_set: str) -> Path:
-    return system.embeddings(data_set).with_name(f".{data_set}.done")
 
 
 def _digest_if_there(path: Path) -> str | None:

@@ -9,15 +9,14 @@ without the corpus and without the trained system::
     <folder>/<run>.seed<k>.npz           the scores of one run on each list
 """
 
-import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..kaldi_feats.files import InputError, atomic_write
-from ..kaldi_feats.trials import Trials, format_trials
+from ..command_line import InputError
+from ..files import atomic_write
 from .trial_list import TrialList
 
 
@@ -43,17 +42,12 @@ class StoredList:
         return len(self.is_target)
 
 
-def list_digest(trials: Trials) -> str:
-    """SHA-256 of a trial list's text in Kaldi's form: the same list, whatever form it came in."""
-    return hashlib.sha256(format_trials(trials).encode()).hexdigest()
-
-
 def write_list(folder: Path, trials: TrialList) -> Path:
     """Store a trial list as ``<folder>/lists/<name>.npz``; returns the file."""
     path = Path(folder) / "lists" / f"{trials.name}.npz"
     _write(
         path,
-        digest=np.array(list_digest(trials.trials)),
+        digest=np.array(trials.digest),
         is_target=trials.is_target,
         enrol_speakers=trials.enrol_speakers.astype(np.int32),
         test_speakers=trials.test_speakers.astype(np.int32),

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..command_line import InputError
 from ..kaldi_feats.data_dir import read_table
-from ..kaldi_feats.files import InputError
-from ..kaldi_feats.trials import Trials
-from ..kaldi_feats.voxceleb_lists import read_prepared
+from ..kaldi_feats.trials import Trials, look_up, read_prepared, refuse_wrong_labels
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,11 @@ class TrialList:
         return self.path.name
 
     @property
+    def digest(self) -> str:
+        """Of the trials; see `Trials.digest`."""
+        return self.trials.digest
+
+    @property
     def is_target(self) -> np.ndarray:
         """(trials,) bool."""
         return self.trials.is_target
@@ -47,63 +51,36 @@ class TrialList:
         return {self.speakers[number] for number in present}
 
 
-def trial_list_path(data_dir: Path, name: str) -> Path:
-    """The file of a trial list by its name.
+def trial_lists(data_dir: Path) -> list[str]:
+    """The names of a data directory's trial lists, sorted.
 
     Raises:
-        InputError: if there is no such list; it names those that are there.
+        InputError: if there are none.
     """
-    path = data_dir / "trials" / name
-    if not path.is_file():
-        there = sorted(p.name for p in path.parent.glob("[!.]*") if p.is_file())
-        raise InputError(f"{path}: no such trial list; there is {', '.join(there) or 'none'}")
-    return path
+    there = sorted(path.name for path in (data_dir / "trials").glob("[!.]*") if path.is_file())
+    if not there:
+        raise InputError(f"{data_dir / 'trials'}: no trial list here; run stage 0")
+    return there
 
 
 def load_trial_list(data_dir: Path, name: str) -> TrialList:
     """Read one trial list of a data directory and hold it against ``utt2spk``.
 
     Raises:
-        InputError: with file and line if a trial names an utterance that ``utt2spk`` does not
-            know, or says target of two speakers or nontarget of one; if there are no target or no
-            nontarget trials; or if a list under an official list's name has not its number of
-            trials.
+        InputError: if there is no such list; with file and line if a trial names an utterance
+            that ``utt2spk`` does not know, or says target of two speakers or nontarget of one; if
+            there are no target or no nontarget trials; or if a list under a published list's name
+            has not its number of trials.
     """
-    path = trial_list_path(data_dir, name)
+    path = data_dir / "trials" / name
+    if not path.is_file():
+        there = ", ".join(trial_lists(data_dir))
+        raise InputError(f"{path}: no such trial list; there is {there}")
     trials = read_prepared(path)
     utt2spk = read_table(data_dir / "utt2spk")
     speakers = sorted(set(utt2spk.values()))
     number = {speaker: index for index, speaker in enumerate(speakers)}
     speaker_of = {utterance: number[speaker] for utterance, speaker in utt2spk.items()}
-    enrol, test = look_up(trials, speaker_of, path, f"not in {data_dir / 'utt2spk'}")
-    wrong = np.flatnonzero((enrol == test) != trials.is_target)
-    if len(wrong):
-        at = int(wrong[0])
-        said = "target" if trials.is_target[at] else "nontarget"
-        raise InputError(
-            f"{path}:{at + 1}: says {said}, but {data_dir / 'utt2spk'} has "
-            f"{utt2spk[trials.enrol[at]]} and {utt2spk[trials.test[at]]} for the two utterances; "
-            "make the trial list from this data directory"
-        )
+    enrol, test = look_up(trials, speaker_of, path, str(data_dir / "utt2spk"))
+    refuse_wrong_labels(path, trials, enrol == test, str(data_dir / "utt2spk"))
     return TrialList(path, trials, speakers, enrol, test)
-
-
-def look_up(
-    trials: Trials, numbers: dict[str, int], trials_path: Path, where: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of every trial's two utterances: two arrays (trials,) int64.
-
-    Raises:
-        InputError: naming the line of the first utterance that `numbers` does not have, and
-            `where` it was looked for.
-    """
-    enrol, test = (
-        np.fromiter((numbers.get(u, -1) for u in side), np.int64, len(trials))
-        for side in (trials.enrol, trials.test)
-    )
-    unknown = np.flatnonzero((enrol < 0) | (test < 0))
-    if len(unknown):
-        at = int(unknown[0])
-        utterance = trials.enrol[at] if enrol[at] < 0 else trials.test[at]
-        raise InputError(f"{trials_path}:{at + 1}: utterance {utterance} is {where}")
-    return enrol, test

@@ -59,17 +59,14 @@ python $parts hold-out "$data/train" "$data/kept" "$data/held_out" --speakers "$
 recorded() { grep -qs "^$1,$2,$3," "$csv"; } # NAME SEED EPOCHS
 
 score_and_record() { # RUN TEST_SET TRAINED_ON SETTINGS COMMAND
-  local list
-  for list in "$2"/trials/*; do
-    python -m speaker_bases.evaluate.score --system "$1" --data "$2" --list "${list##*/}"
-  done
-  python experiments/real_speech/record.py --csv "$csv" --system "$1" --data "$2" \
+  python -m speaker_bases.evaluate.score --run "$1" --data-dir "$2"
+  python experiments/real_speech/record.py --csv "$csv" --run "$1" --data-dir "$2" \
     --trained-on "$3" --settings "$4" --command "$5"
 }
 
 mkdir -p "$(dirname "$csv")"
 if ! recorded baseline 0 0; then
-  python -m speaker_bases.evaluate.baseline --exp "$exp" --data "$data"
+  python -m speaker_bases.evaluate.baseline --exp "$exp" --data-dir "$data/test"
   score_and_record "$exp/baseline/seed0" "$data/test" - "" \
     "python -m speaker_bases.evaluate.baseline"
 fi
@@ -84,13 +81,13 @@ while read -r name system set epochs seeds settings; do
     out=$exp/$name/seed$seed
     # shellcheck disable=SC2206 # several options in one word
     command=(python -m speaker_bases.train --system "conf/systems/$system.yaml"
-      --corpus "$corpus" --data "$data/$set" --out "$out" --seed "$seed" --epochs "$epochs"
+      --corpus "$corpus" --data-dir "$data/$set" --run "$out" --seed "$seed" --epochs "$epochs"
       $train_opts)
     for setting in $settings; do
       command+=(--set "$setting")
     done
     "${command[@]}" </dev/null
-    python -m speaker_bases.evaluate.embed --system "$out" --data "$test_set" </dev/null
+    python -m speaker_bases.evaluate.embed --run "$out" --data-dir "$test_set" </dev/null
     score_and_record "$out" "$test_set" "$set" "$settings" "${command[*]}" </dev/null
   done
 done <"$runs"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
-from .files import InputError
+from ..command_line import InputError
 
 # Any of these turns what Kaldi cannot read into 16-bit wav on its standard output.
 CONVERTERS = {

@@ -12,8 +12,10 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..command_line import InputError
+from ..files import atomic_write
+from ..stamp import Stamp
 from .data_dir import format_table, spk2utt_of, validate_data_dir, write_data_dir
-from .files import InputError, Stamp, atomic_write
 from .trials import Trials, format_trials
 
 log = logging.getLogger(__name__)

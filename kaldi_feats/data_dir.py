@@ -11,7 +11,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from .files import InputError, atomic_write
+from ..command_line import InputError
+from ..files import atomic_write
 
 
 def read_table(path: str | os.PathLike) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
 import joblib
@@ -11,17 +10,17 @@ import soxr
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from ..command_line import InputError, run_tool
+from ..parallel import parallel
 from .audio import read_recording
 from .data_dir import write_table
-from .fbank import Fbank
-from .fbank_options import read_options
-from .fbank_stage import Chunk, FbankStage, Utterance
-from .files import InputError, run_tool
-from .parallel import parallel
+from .fbank.features import Fbank
+from .fbank.options import read_options
+from .fbank.sliding_mean import subtract_sliding_mean
+from .fbank.stage import Chunk, FbankStage, Utterance
 from .reader import MatrixWriter
-from .sliding_mean import subtract_sliding_mean
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Skipped(Exception):
@@ -38,7 +37,7 @@ def extract(stage: FbankStage, num_jobs: int = 1) -> None:
             before are untouched, and a later call continues.
     """
     if stage.is_complete():
-        logger.info("%s: features are complete, nothing to do", stage.data_dir)
+        log.info("%s: features are complete, nothing to do", stage.data_dir)
         return
     pending = stage.pending()
     work = (
@@ -49,7 +48,7 @@ def extract(stage: FbankStage, num_jobs: int = 1) -> None:
     with tqdm(total=total, unit="utt", disable=None) as bar, logging_redirect_tqdm():
         for utterances, warnings in parallel(num_jobs)(work):
             for warning in warnings:
-                logger.warning(warning)
+                log.warning(warning)
             bar.update(utterances)
     stage.finish()
 
@@ -205,4 +204,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

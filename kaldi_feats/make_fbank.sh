@@ -81,7 +81,7 @@ for program in compute-fbank-feats apply-cmvn-sliding copy-feats; do
     fail "$kaldi/src/featbin/$program is not there; build Kaldi, or unset KALDI_ROOT"
 done
 
-jobs=$("$python" -m speaker_bases.kaldi_feats.kaldi_jobs plan "${arguments[@]}")
+jobs=$("$python" -m speaker_bases.kaldi_feats.fbank.kaldi_jobs plan "${arguments[@]}")
 if [ "$jobs" -gt 0 ]; then
   # The jobs may start in another directory, on another machine.
   logdir=$(cd "$logdir" && pwd)
@@ -97,11 +97,11 @@ if [ "$jobs" -gt 0 ]; then
   elif [[ -x $utils/run.pl && ! $logdir$fbankdir$config$kaldi$here =~ $awkward ]]; then
     runner=("$utils/run.pl")
   else
-    runner=(bash "$here/run_jobs.sh")
+    runner=(bash "$here/fbank/run_jobs.sh")
   fi
   trap 'echo "interrupted; run the same command again to continue" >&2; exit 130' INT
   # A job that fails is explained by the next command, which finds its arks missing.
-  "${runner[@]}" JOB=1:"$jobs" "$logdir/make_fbank.JOB.log" bash "$here/fbank_job.sh" \
+  "${runner[@]}" JOB=1:"$jobs" "$logdir/make_fbank.JOB.log" bash "$here/fbank/fbank_job.sh" \
     "$kaldi" "$config" "$cmn_window" "$compress" "$logdir/make_fbank" "$fbankdir" JOB || true
 fi
-exec "$python" -m speaker_bases.kaldi_feats.kaldi_jobs finish "${arguments[@]}"
+exec "$python" -m speaker_bases.kaldi_feats.fbank.kaldi_jobs finish "${arguments[@]}"

@@ -7,8 +7,9 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 
+from ..command_line import InputError
+from ..files import atomic_write
 from .data_dir import read_table
-from .files import InputError, atomic_write
 
 # Kaldi's kAutomaticMethod, what `copy-feats --compress=true` does.
 COMPRESSION_METHOD = 1
@@ -208,3 +209,10 @@ class MatrixWriter(_Writer):
 
     def __init__(self, scp: str | os.PathLike, compress: bool = False):
         super().__init__(scp, COMPRESSION_METHOD if compress else None)
+
+
+def repeated(features: np.ndarray, frames: int) -> np.ndarray:
+    """The features (frames, bands) of an utterance, repeated if it is shorter than `frames`."""
+    if len(features) >= frames:
+        return features
+    return np.tile(features, (-(-frames // len(features)), 1))

@@ -4,17 +4,30 @@ Kaldi's form has one trial a line, ``enrol-utterance test-utterance target|nonta
 VoxCeleb's, which users bring, has ``1|0 enrol-path test-path``.
 """
 
+import hashlib
 import itertools
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from .files import InputError, atomic_write
+from ..command_line import InputError
+from ..files import atomic_write
 
 LABELS = {"target": True, "nontarget": False}
 VOXCELEB_LABELS = {"1": True, "0": False}
+
+PUBLISHED_SIZES: dict[str, int] = {
+    "vox1-o": 37_720,
+    "vox1-o-cleaned": 37_611,
+    "vox1-e": 581_480,
+    "vox1-e-cleaned": 579_818,
+    "vox1-h": 552_536,
+    "vox1-h-cleaned": 550_894,
+}
+"""How many trials a published list of that name has: under its name stands nothing else."""
 
 
 @dataclass
@@ -33,6 +46,24 @@ class Trials:
 
     def __len__(self) -> int:
         return len(self.enrol)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the list in Kaldi's form: the same list, whatever form it came in."""
+        return hashlib.sha256(format_trials(self).encode()).hexdigest()
+
+
+def read_prepared(path: str | os.PathLike) -> Trials:
+    """Read a list of a data directory, which may be a published one in Kaldi's form.
+
+    Raises:
+        InputError: as `read_trials`, or it is called as a published list is and has not its
+            number of trials.
+    """
+    name = os.path.basename(path)
+    trials = read_trials(path, doubled=name in PUBLISHED_SIZES)
+    refuse_other_size(path, name, len(trials))
+    return trials
 
 
 def read_trials(path: str | os.PathLike, doubled: bool = False) -> Trials:
@@ -169,24 +200,86 @@ def all_pairs(utt2spk: Mapping[str, str]) -> Trials:
     return trials
 
 
-def check_utterances(
-    trials: Trials, path: str | os.PathLike, known: Collection[str], where: str
-) -> None:
-    """Refuse a trial list that names an utterance nobody knows.
+def refuse_other_size(path: str | os.PathLike, name: str, trials: int) -> None:
+    """Refuse a list under a published list's name that has not its number of trials.
 
     Args:
-        trials: what `read_trials` read from `path`.
-        path: the list, for the message.
-        known: the utterances there are; a set or dict, for speed.
-        where: what `known` is, for the message ("data/test/utt2spk").
+        path: the list's file, for the message.
+        name: what the list is called here; one that is not published may have any size.
+        trials: how many it has.
 
     Raises:
-        InputError: the first unknown utterance, with its line.
+        InputError: with both numbers.
     """
-    for number, pair in enumerate(zip(trials.enrol, trials.test, strict=True), start=1):
-        for utterance in pair:
-            if utterance not in known:
-                raise InputError(
-                    f"{path}:{number}: the utterance {utterance!r} is not in {where}; "
-                    "remove the trial, or prepare the data with this utterance"
-                )
+    published = PUBLISHED_SIZES.get(name, trials)
+    if published != trials:
+        reason = "it is cut off" if trials < published else "it is another list"
+        raise InputError(
+            f"{path}: {trials:,} trials, and {name} has {published:,}: {reason}; "
+            "fetch the official file again, or give your own list another name"
+        )
+
+
+def refuse_wrong_labels(
+    path: str | os.PathLike, trials: Trials, same_speaker: np.ndarray, source: str
+) -> None:
+    """Refuse a list whose labels contradict what is known of the speakers.
+
+    Args:
+        path: the list's file, for the message.
+        trials: what it says.
+        same_speaker: bool (trials,), whether both utterances are of one speaker.
+        source: what says so, such as "the speakers' folders".
+
+    Raises:
+        InputError: with the first such line, and how many there are.
+    """
+    wrong = np.flatnonzero(same_speaker != trials.is_target)
+    if len(wrong):
+        at = int(wrong[0])
+        said, other = (
+            ("target", "two speakers")
+            if trials.is_target[at]
+            else (
+                "nontarget",
+                "one speaker",
+            )
+        )
+        raise InputError(
+            f"{path}:{at + 1}: the label says {said}, and {source} say {trials.enrol[at]} and "
+            f"{trials.test[at]} are of {other}: so it is on {len(wrong):,} of {len(trials):,} "
+            "lines; correct the list, or take the one of this corpus"
+        )
+
+
+def look_up(
+    trials: Trials, numbers: Mapping[str, int], path: str | os.PathLike, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of every trial's two utterances: two arrays (trials,) int64.
+
+    Args:
+        trials: what was read from `path`.
+        numbers: the utterances there are, and their numbers from 0.
+        path: the list, for the message.
+        where: what `numbers` is, for the message: "data/test/utt2spk".
+
+    Raises:
+        InputError: naming the line of the first utterance that is not there, and how many of the
+            list's utterances and trials that concerns.
+    """
+    enrol, test = (
+        np.fromiter((numbers.get(u, -1) for u in side), np.int64, len(trials))
+        for side in (trials.enrol, trials.test)
+    )
+    unknown = np.flatnonzero((enrol < 0) | (test < 0))
+    if len(unknown):
+        at = int(unknown[0])
+        first = trials.enrol[at] if enrol[at] < 0 else trials.test[at]
+        named = {*trials.enrol, *trials.test}
+        missing = sum(name not in numbers for name in named)
+        raise InputError(
+            f"{path}:{at + 1}: the utterance {first!r} is not in {where}: {missing:,} of the "
+            f"list's {len(named):,} utterances are missing, which are in {len(unknown):,} of its "
+            f"{len(trials):,} trials; remove these trials, or prepare the data completely"
+        )
+    return enrol, test

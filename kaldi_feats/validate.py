@@ -3,13 +3,11 @@
 import argparse
 import logging
 import os
-import sys
 from pathlib import Path
 
+from ..command_line import run_tool
 from .data_dir import read_table, validate_data_dir
-from .files import run_tool
-from .trials import check_utterances
-from .voxceleb_lists import read_prepared
+from .trials import look_up, read_prepared
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +34,9 @@ def validate_trials(data_dir: str | os.PathLike) -> None:
         InputError: a broken list, or a trial with an utterance that utt2spk does not have.
     """
     utt2spk = Path(data_dir) / "utt2spk"
+    numbers = {utterance: number for number, utterance in enumerate(read_table(utt2spk))}
     for path in sorted(utt2spk.parent.glob("trials/[!.]*")):
-        check_utterances(read_prepared(path), path, read_table(utt2spk), str(utt2spk))
+        look_up(read_prepared(path), numbers, path, str(utt2spk))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,4 +53,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -1,14 +1,14 @@
 """The networks: the ResNets of Table 1 and Table 3; `models.bvector` has the back-end's."""
 
-__all__ = ["TABLES", "ExperimentDir", "ResNetTable", "resnet34"]
+__all__ = ["TABLES", "ResNetTable", "RunDir", "resnet34"]
 
 
 def __getattr__(name: str):
     # On demand: tools that only need to know where a system's files lie do not wait for Keras.
-    if name == "ExperimentDir":
-        from .experiment import ExperimentDir
+    if name == "RunDir":
+        from ..run_dir import RunDir
 
-        return ExperimentDir
+        return RunDir
     if name in __all__:
         from . import resnet
 

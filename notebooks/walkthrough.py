@@ -104,10 +104,10 @@ for utterance in (first, other):
 # and the room.
 
 # %%
-from speaker_bases.kaldi_feats.fbank import Fbank
-from speaker_bases.kaldi_feats.fbank_options import read_options
+from speaker_bases.kaldi_feats.fbank.features import Fbank
+from speaker_bases.kaldi_feats.fbank.options import read_options
+from speaker_bases.kaldi_feats.fbank.sliding_mean import subtract_sliding_mean
 from speaker_bases.kaldi_feats.reader import FeatureReader
-from speaker_bases.kaldi_feats.sliding_mean import subtract_sliding_mean
 
 wave, rate = soundfile.read(wav_scp[first], dtype="int16")
 fbank = Fbank(read_options("conf/fbank.conf"))
@@ -831,15 +831,15 @@ plt.show()
 from speaker_bases.evaluate import baseline
 from speaker_bases.evaluate.embed import embed
 from speaker_bases.evaluate.score import score
-from speaker_bases.kaldi_feats.fbank_options import feature_settings
-from speaker_bases.models import ExperimentDir
+from speaker_bases.kaldi_feats.fbank.options import feature_settings
+from speaker_bases.run_dir import RunDir
 from speaker_bases.train.config import save_config
 
 LOSSES = {"center": "L_S + L_C", "proposed1": "L_S + L_C + L_BC", "proposed2": "L_H + L_BC"}
 EXP = Path(tempfile.mkdtemp(prefix="walkthrough-"))
 systems = {}
 for name, model in models.items():
-    systems[name] = system = ExperimentDir(EXP / name / "seed0")
+    systems[name] = system = RunDir(EXP / name / "seed0")
     system.path.mkdir(parents=True)
     config = {"system": name, "loss": LOSSES[name], "title": name, "corpus": "synthetic", "seed": 0}
     save_config(system.config, config | {"features": feature_settings(DATA / "train")})
@@ -853,7 +853,7 @@ for system in systems.values():
     embed(system, DATA / "train")
     embed(system, DATA / "test")
 run(baseline, "--exp", EXP, "--data", DATA)
-systems["baseline"] = ExperimentDir(EXP / "baseline/seed0")
+systems["baseline"] = RunDir(EXP / "baseline/seed0")
 for system in systems.values():
     scores_file = score(system, DATA / "test", "synthetic")
 print("enrolment, test, score:", *scores_file.read_text().split("\n")[:3], sep="\n")
@@ -904,8 +904,8 @@ plt.show()
 # stretched so that normal distributions give straight lines.
 
 # %%
-from speaker_bases.evaluate import plots
-from speaker_bases.evaluate.results import collect
+from speaker_bases.evaluate.reporting import plots
+from speaker_bases.evaluate.reporting.results import collect
 
 results = collect(EXP, DATA / "test", "synthetic").results
 for result in results:
@@ -932,11 +932,15 @@ assert all(rates[name] < rates["baseline"] for name in SYSTEMS)
 
 # %%
 from speaker_bases.evaluate import figures
-from speaker_bases.evaluate.speaker_space import impostor_cosines, load_bases, load_speaker_space
+from speaker_bases.evaluate.reporting.speaker_space import (
+    impostor_cosines,
+    load_bases,
+    load_speaker_space,
+)
 
 
 def best(name):
-    full = ExperimentDir(Path("exp") / name / "seed0")
+    full = RunDir(Path("exp") / name / "seed0")
     use_full = was_run and full.embeddings("train").exists()
     return full if use_full else systems[name]
 

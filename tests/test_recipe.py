@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from speaker_bases.models import ExperimentDir
+from speaker_bases.run_dir import RunDir
 
 SMALL = [
     "--prepare-opts",
@@ -37,7 +37,7 @@ def read_results(exp):
 
 def test_an_interrupted_recipe_goes_on_to_its_table_and_then_has_nothing_to_do(recipe):
     exp = recipe.folder / "my exp"
-    trained = ExperimentDir(exp / "softmax" / "seed0")
+    trained = RunDir(exp / "softmax" / "seed0")
     process = subprocess.Popen(
         [*recipe.command, "--systems", "softmax"],
         stdout=subprocess.PIPE,
@@ -77,7 +77,7 @@ def test_an_interrupted_recipe_goes_on_to_its_table_and_then_has_nothing_to_do(r
 def test_a_changed_option_redoes_the_stages_behind_it(recipe):
     """On what the test above left: other speakers' speech, so other everything."""
     exp = recipe.folder / "my exp"
-    scores = ExperimentDir(exp / "softmax" / "seed0").scores("synthetic")
+    scores = RunDir(exp / "softmax" / "seed0").scores("synthetic")
     before = scores.read_text()
     changed = recipe("--systems", "softmax", "--prepare-opts", SMALL[1] + " --seed 1")
     assert changed.returncode == 0, changed.stdout + changed.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from speaker_bases.models import ExperimentDir
+from speaker_bases.run_dir import RunDir
 
 RATE = 16_000
 HAS_FFMPEG = shutil.which("ffmpeg") is not None
@@ -88,7 +88,7 @@ def test_voxceleb1(project_root, trees):
     results, printed = recipe(project_root, trees, "voxceleb1", *options)
     assert set(results) == {("baseline", "cosine"), ("proposed2", "cosine")}
     check(results["proposed2", "cosine"])
-    system = ExperimentDir(trees / "voxceleb1/exp/proposed2/seed0")
+    system = RunDir(trees / "voxceleb1/exp/proposed2/seed0")
     assert system.speakers.read_text().split() == ["id10001", "id10002", "id11250", "id11251"]
     assert "| Proposed 2 | L_H + L_BC | vox1-o | 5.55 | not run |" in printed
     assert "## Trial list miniature, cosine" in printed
@@ -107,7 +107,7 @@ def test_voxceleb2(voxceleb2, trees):
     results, printed = voxceleb2
     assert set(results) == {("baseline", "cosine"), ("vox2_proposed_h50", "bvector")}
     check(results["vox2_proposed_h50", "bvector"])
-    system = ExperimentDir(trees / "voxceleb2/exp/vox2_proposed_h50/seed0")
+    system = RunDir(trees / "voxceleb2/exp/vox2_proposed_h50/seed0")
     assert system.speakers.read_text().split() == ["id00012", "id00015", "id00017", "id09272"]
     tests = (trees / "voxceleb2/data/test/wav.scp").read_text().splitlines()
     assert len(tests) == 42  # all of VoxCeleb1, dev too

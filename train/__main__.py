@@ -1,10 +1,9 @@
 """`python -m speaker_bases.train`: stage 2 for one system and one seed."""
 
 import argparse
-import sys
 
-from ..kaldi_feats.arguments import whole_number
-from ..kaldi_feats.files import run_tool
+from ..command_line import run_tool, whole_number
+from ..registry import add_plugin_option, load_plugins
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,10 +15,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--system", required=True, help="conf/systems/<system>.yaml")
     parser.add_argument("--corpus", required=True, help="conf/corpora/<corpus>.yaml")
-    parser.add_argument("--data", required=True, help="training data directory with features")
-    parser.add_argument("--out", required=True, help="<exp>/<system>/seed<k>")
+    parser.add_argument(
+        "--data-dir", required=True, metavar="DIR", help="training data directory with features"
+    )
+    parser.add_argument("--run", required=True, help="where to train, <exp>/<system>/seed<k>")
     parser.add_argument("--seed", type=whole_number(0), default=0)
-    parser.add_argument("--epochs", type=int, help="instead of the corpus file's")
+    parser.add_argument("--epochs", type=whole_number(1), help="instead of the corpus file's")
     parser.add_argument(
         "--set",
         action="append",
@@ -40,9 +41,11 @@ def main(argv: list[str] | None = None) -> int:
         action="store_true",
         help="only say whether the settings are right and fit the data; builds and writes nothing",
     )
+    add_plugin_option(parser)
     args = parser.parse_args(argv)
 
     def body() -> None:
+        load_plugins(argv)
         from .config import load_config
         from .data import TrainingData
 
@@ -51,16 +54,16 @@ def main(argv: list[str] | None = None) -> int:
             overrides.append(f"epochs={args.epochs}")
         config = load_config(args.system, args.corpus, overrides)
         if args.check:
-            TrainingData(args.data).check(config)
+            TrainingData(args.data_dir).check(config)
             return
         # Keras takes seconds to import: not before the settings are known to be good.
         from .trainer import train
 
-        if not train(config, args.data, args.out, seed=args.seed, workers=args.workers):
+        if not train(config, args.data_dir, args.run, seed=args.seed, workers=args.workers):
             raise KeyboardInterrupt
 
     return run_tool(body)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -10,7 +10,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ..kaldi_feats.files import InputError, atomic_write
+from ..command_line import InputError
+from ..files import atomic_write
 
 log = logging.getLogger(__name__)
 

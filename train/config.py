@@ -8,10 +8,19 @@ from typing import Any
 
 import yaml
 
-from ..kaldi_feats.files import InputError, atomic_write
-from .schema import OPTIMIZERS, SCHEDULES, SCHEMA, Number, Section
+from ..command_line import InputError
+from ..yaml_files import compose_yaml
+from .losses import LOSSES
+from .schedules import SCHEDULES
+from .schema import OPTIMIZERS, Number, Section, schema
 
-LABELS = ("title", "loss", "paper_table", "paper_eer", "description", "backend", "overrides")
+LABELS = (
+    *("loss", "backend", "overrides"),
+    *("description", "notice", "systems"),
+    *("title", "paper_table", "paper_eer"),
+)
+"""What a saved configuration may say that does not change the training."""
+
 REQUIRED = ("network", "losses", "optimizer", "batch", "crop_frames", "epochs")
 DEFAULTS = {
     "weight_decay": 0.0,
@@ -33,8 +42,8 @@ def load_config(
             and `null` takes an optional part (one of the losses) away.
 
     Returns:
-        The complete configuration, with `system` and `corpus` (the names) added, and `overrides`
-        if there are any.
+        The complete configuration, with `system` and `corpus` (the names) added, `loss` and
+        `similarity`, which follow from the losses, and `overrides` if there are any.
 
     Raises:
         InputError: a file that is missing or not YAML, an unknown key, a value of a wrong type,
@@ -43,7 +52,7 @@ def load_config(
     config = copy.deepcopy(DEFAULTS)
     config["system"], config["corpus"] = Path(system).stem, Path(corpus).stem
     for path in (system, corpus):
-        _merge(config, _load_yaml(path))
+        _merge(config, _check(compose_yaml(path), schema(), path, ""))
     for override in overrides or []:
         _merge(config, _parse_override(override))
     if overrides:
@@ -52,37 +61,8 @@ def load_config(
         if key not in config:
             raise InputError(f"{system}: neither this file nor {corpus} sets `{key}`")
     _check_together(config, " ".join([str(system), *(f"--set {text}" for text in overrides or [])]))
+    _derive(config)
     return config
-
-
-def save_config(path: str | os.PathLike, config: dict[str, Any]) -> None:
-    """Write a configuration as YAML, whole or not at all."""
-    with atomic_write(path) as file:
-        yaml.safe_dump(config, file, sort_keys=False, allow_unicode=True)
-
-
-def read_config(path: str | os.PathLike) -> dict[str, Any] | None:
-    """Read back what `save_config` wrote; `None` if there is no such file."""
-    try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-
-
-def _load_yaml(path) -> dict[str, Any]:
-    """A YAML file checked against the schema; errors name the file and the line."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such configuration file") from None
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"{path}:{line}: not YAML: {error.problem}") from None
-    if not isinstance(node, yaml.MappingNode):
-        raise InputError(f"{path}:1: expected `key: value` lines")
-    return _check(node, SCHEMA, path, "")
 
 
 def _check(node, schema, path, prefix: str):
@@ -147,7 +127,7 @@ def _parse_override(text: str) -> dict[str, Any]:
     indented = "".join(f"{'  ' * depth}{key}:\n" for depth, key in enumerate(keys))
     try:
         node = yaml.compose(f"{indented.rstrip()} {value}", Loader=yaml.SafeLoader)
-        return _check(node, SCHEMA, f"--set {text}", "")
+        return _check(node, schema(), f"--set {text}", "")
     except yaml.MarkedYAMLError as error:
         raise InputError(f"--set {text}: not YAML: {error.problem}") from None
 
@@ -164,46 +144,62 @@ def _merge(base: dict, new: dict) -> None:
 
 
 def _check_together(config: dict[str, Any], where: str) -> None:
-    """Refuse losses, similarity, optimizer and batches that do not go together."""
-    losses = config["losses"]
-    on_bases = losses.keys() & {"softmax", "am_softmax", "hard_negative"}
-    if len(on_bases) + ("ge2e" in losses) != 1:
-        raise InputError(
-            f"{where}: `losses` takes exactly one of softmax, am_softmax, hard_negative and "
-            f"ge2e; found {', '.join(sorted(losses)) or 'none'}"
-        )
-    if "between_speaker" in losses and not on_bases:
-        raise InputError(f"{where}: losses.between_speaker needs bases, and ge2e has none")
-    wanted = {"softmax": "dot", "am_softmax": "cosine", "hard_negative": "cosine"}
-    for loss in on_bases:
-        if config.get("similarity") != wanted[loss]:
-            raise InputError(f"{where}: losses.{loss} needs `similarity: {wanted[loss]}`")
-    if "hard_negative" in losses and "num_negatives" not in losses["hard_negative"]:
-        raise InputError(f"{where}: losses.hard_negative needs num_negatives, the paper's H")
+    """Refuse losses, optimizer, schedule and batches that do not go together."""
+    _check_losses(config, where)
     optimizer = config["optimizer"]
     if "name" not in optimizer:
         raise InputError(f"{where}: `optimizer` needs a name: {' or '.join(OPTIMIZERS)}")
-    wrong = optimizer.keys() - OPTIMIZERS[optimizer["name"]] - {"name"}
-    if wrong:
-        raise InputError(
-            f"{where}: optimizer.{optimizer['name']} does not take {', '.join(sorted(wrong))}"
-        )
+    _check_keys("optimizer", optimizer, OPTIMIZERS[optimizer["name"]], where)
     schedule = config.get("schedule", {})
     if schedule and "name" not in schedule:
         raise InputError(f"{where}: `schedule` needs a name: {' or '.join(SCHEDULES)}")
-    wrong = schedule.keys() - SCHEDULES[schedule.get("name", "constant")] - {"name", "warmup_steps"}
-    if wrong:
-        raise InputError(
-            f"{where}: schedule.{schedule['name']} does not take {', '.join(sorted(wrong))}"
-        )
+    if schedule:
+        known = SCHEDULES[schedule["name"]].keys.keys() | {"warmup_steps"}
+        _check_keys("schedule", schedule, known, where)
     batch = config["batch"]
     if batch.keys() not in ({"size"}, {"speakers", "crops_per_speaker"}):
         raise InputError(
             f"{where}: `batch` takes either `size`, or `speakers` and `crops_per_speaker`; "
             f"found {', '.join(sorted(batch))}"
         )
-    if "ge2e" in losses and not min(batch.get(k, 0) for k in ("speakers", "crops_per_speaker")) > 1:
+    for name, settings in config["losses"].items():
+        LOSSES[name].check(settings, config, where)
+
+
+def _check_losses(config: dict[str, Any], where: str) -> None:
+    losses = config["losses"]
+    places = [LOSSES[name].place for name in losses]
+    if len(places) - places.count("embeddings") - places.count("bases") != 1:
+        alone = [name for name, loss in LOSSES.items() if loss.place in ("outputs", "batch")]
         raise InputError(
-            f"{where}: losses.ge2e compares the utterances of a batch: its `batch` needs 2 or more "
-            "`speakers` and 2 or more `crops_per_speaker`"
+            f"{where}: `losses` takes exactly one of {', '.join(alone)}; "
+            f"found {', '.join(sorted(losses)) or 'none'}"
         )
+    for name, settings in losses.items():
+        if LOSSES[name].place == "bases" and "outputs" not in places:
+            raise InputError(
+                f"{where}: losses.{name} needs bases, and {' and '.join(losses.keys() - {name})} "
+                "has none"
+            )
+        if places.count(LOSSES[name].place) > 1:
+            raise InputError(f"{where}: {' and '.join(losses)} do not stand side by side")
+        for key in LOSSES[name].required:
+            if key not in settings:
+                raise InputError(f"{where}: losses.{name} needs {key}")
+
+
+def _check_keys(part: str, settings: dict[str, Any], known, where: str) -> None:
+    wrong = settings.keys() - known - {"name"}
+    if wrong:
+        raise InputError(
+            f"{where}: {part}.{settings['name']} does not take {', '.join(sorted(wrong))}"
+        )
+
+
+def _derive(config: dict[str, Any]) -> None:
+    """What follows from the losses: their sum as the paper writes it, and what the bases return."""
+    entries = [LOSSES[name] for name in config["losses"]]
+    config["loss"] = " + ".join(entry.symbol for entry in entries)
+    for entry in entries:
+        if entry.similarity:
+            config["similarity"] = entry.similarity

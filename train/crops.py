@@ -6,16 +6,9 @@ from functools import lru_cache
 import keras
 import numpy as np
 
-from ..kaldi_feats.files import InputError
-from ..kaldi_feats.reader import FeatureReader
+from ..command_line import InputError
+from ..kaldi_feats.reader import FeatureReader, repeated
 from .samplers import ShuffledUtterances, SpeakersTimesCrops
-
-
-def repeated(features: np.ndarray, frames: int) -> np.ndarray:
-    """The features (frames, bands) of an utterance, repeated if it is shorter than `frames`."""
-    if len(features) >= frames:
-        return features
-    return np.tile(features, (-(-frames // len(features)), 1))
 
 
 class CropStream(keras.utils.PyDataset):

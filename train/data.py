@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..command_line import InputError
 from ..kaldi_feats.data_dir import read_table
-from ..kaldi_feats.files import InputError
 from ..kaldi_feats.reader import FeatureReader, read_num_frames
+from .losses import LOSSES
 from .samplers import ShuffledUtterances, SpeakersTimesCrops
 
 
@@ -52,20 +53,12 @@ class TrainingData:
                 `losses.hard_negative.num_negatives`.
         """
         self.batches(config, seed=0)
-        self.check_negatives(config)
+        self.check_losses(config)
 
-    def check_negatives(self, config: dict[str, Any]) -> None:
-        """Refuse more hard negatives than there are other speakers; raises as `check`."""
-        if "hard_negative" not in config["losses"]:
-            return
-        num_negatives = config["losses"]["hard_negative"]["num_negatives"]
-        if num_negatives > len(self.speakers) - 1:
-            most = max(len(self.speakers) - 1, 1)
-            raise InputError(
-                f"losses.hard_negative.num_negatives is {num_negatives}; with "
-                f"{len(self.speakers)} training speakers it must be between 1 and {most}: "
-                f"--set losses.hard_negative.num_negatives={most}"
-            )
+    def check_losses(self, config: dict[str, Any]) -> None:
+        """Refuse settings of losses that do not fit the number of speakers; raises as `check`."""
+        for name, settings in config["losses"].items():
+            LOSSES[name].check_speakers(settings, len(self.speakers))
 
     def batches(self, config: dict[str, Any], seed: int) -> ShuffledUtterances | SpeakersTimesCrops:
         """Which utterances are in which batch, as the configuration's `batch` says."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 from tensorboardX import SummaryWriter
 
-from ..kaldi_feats.files import atomic_write
+from ..files import atomic_write
 from .checkpoints import Checkpoints
 
 

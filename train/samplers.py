@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..kaldi_feats.files import InputError
+from ..command_line import InputError
 
 log = logging.getLogger(__name__)
 

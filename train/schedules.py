@@ -1,10 +1,28 @@
-"""How the learning rate goes on from the YAML's `learning_rate`, step by step."""
+"""How the learning rate goes on from the YAML's `learning_rate`, step by step; found by name."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
-import keras
+from ..registry import Registry
+from .schema import NOT_NEGATIVE
 
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+
+@dataclass(frozen=True)
+class Schedule:
+    """One schedule.
+
+    Attributes:
+        build: from the learning rate, the number of steps and the settings to what a Keras
+            optimizer takes as `learning_rate`.
+        keys: its settings beside `warmup_steps`, as in `schema`.
+        needs_last_step: whether a training of more steps has another schedule from its first step
+            on, so that it cannot go on from a shorter one.
+    """
+
+    build: Callable[..., Any]
+    keys: dict[str, Any] = field(default_factory=dict)
+    needs_last_step: bool = False
 
 
 def constant(learning_rate: float, steps: int) -> float:
@@ -12,64 +30,36 @@ def constant(learning_rate: float, steps: int) -> float:
     return learning_rate
 
 
-def inverse_time(learning_rate: float, steps: int, decay_rate: float = 1e-4) -> Schedule:
+def inverse_time(learning_rate: float, steps: int, decay_rate: float = 1e-4):
     """learning_rate / (1 + decay_rate step), as in both of the authors' public codes."""
+    import keras  # takes seconds: not to read a configuration
+
     return keras.optimizers.schedules.InverseTimeDecay(learning_rate, 1, decay_rate)
 
 
-def cosine(learning_rate: float, steps: int) -> Schedule:
+def cosine(learning_rate: float, steps: int):
     """Half a cosine from the learning rate down to 0 at the last step.
 
     Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017,
     Eq. 5 without restarts.
     """
+    import keras
+
     return keras.optimizers.schedules.CosineDecay(learning_rate, steps)
 
 
-SCHEDULES: dict[str, Callable[..., float | Schedule]] = {
-    "constant": constant,
-    "inverse_time": inverse_time,
-    "cosine": cosine,
-}
-
-NEED_LAST_STEP = frozenset({"cosine"})
-"""Those that are others if the training has more steps: it cannot be gone on with."""
+SCHEDULES: Registry[Schedule] = Registry("schedule")
+SCHEDULES.add("constant", Schedule(constant))
+SCHEDULES.add("inverse_time", Schedule(inverse_time, {"decay_rate": NOT_NEGATIVE}))
+SCHEDULES.add("cosine", Schedule(cosine, needs_last_step=True))
 
 
-@keras.saving.register_keras_serializable(package="speaker_bases")
-class WarmUp(Schedule):
-    """Another schedule, but rising in equal parts over the first steps.
-
-    Args:
-        schedule: what follows, counted from the end of the warm-up: a learning rate or a schedule.
-        warmup_steps: mini-batches until its first value is reached.
-    """
-
-    def __init__(self, schedule: float | Schedule, warmup_steps: int):
-        self.schedule = schedule
-        self.warmup_steps = warmup_steps
-
-    def __call__(self, step):
-        step = keras.ops.cast(step, "float32")
-        after = keras.ops.maximum(step - self.warmup_steps, 0.0)
-        rate = self.schedule(after) if isinstance(self.schedule, Schedule) else self.schedule
-        return rate * keras.ops.minimum((step + 1.0) / (self.warmup_steps + 1.0), 1.0)
-
-    def get_config(self):
-        schedule = self.schedule
-        if isinstance(schedule, Schedule):
-            schedule = keras.saving.serialize_keras_object(schedule)
-        return {"schedule": schedule, "warmup_steps": self.warmup_steps}
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        if isinstance(config["schedule"], dict):
-            config["schedule"] = keras.saving.deserialize_keras_object(config["schedule"])
-        return cls(**config)
+def schedule_of(config: dict[str, Any]) -> Schedule:
+    """The schedule of a configuration."""
+    return SCHEDULES[config.get("schedule", {}).get("name", "constant")]
 
 
-def learning_rate(rate: float, steps: int, settings: dict) -> float | Schedule:
+def learning_rate(rate: float, steps: int, settings: dict[str, Any]):
     """What an optimizer takes as `learning_rate`.
 
     Args:
@@ -79,5 +69,9 @@ def learning_rate(rate: float, steps: int, settings: dict) -> float | Schedule:
     """
     settings = dict(settings)
     name, warmup = settings.pop("name", "constant"), settings.pop("warmup_steps", 0)
-    schedule = SCHEDULES[name](rate, max(steps - warmup, 1), **settings)
-    return WarmUp(schedule, warmup) if warmup else schedule
+    schedule = SCHEDULES[name].build(rate, max(steps - warmup, 1), **settings)
+    if not warmup:
+        return schedule
+    from .warm_up import WarmUp
+
+    return WarmUp(schedule, warmup)

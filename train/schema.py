@@ -46,33 +46,13 @@ OPTIMIZERS = {
 }
 """What each takes."""
 
-SCHEDULES = {"constant": set(), "inverse_time": {"decay_rate"}, "cosine": set()}
-"""What each takes beside `warmup_steps`."""
-
 # A type, a Number, a tuple of allowed words, or a nested dictionary. A dictionary of `{str: ...}`
 # takes any keys.
-SCHEMA = {
-    # what the row of the paper's table says; none of it changes the training
-    "title": str,
-    "loss": str,
-    "paper_table": COUNT,
-    "paper_eer": Section({str: ANY}),
-    "description": str,
-    # how its embeddings are compared unless --backend says otherwise
-    "backend": ("cosine", "bvector"),
+COMMON = {
+    # how its embeddings are compared unless --backend says otherwise; no part of the training
+    "backend": str,
     # the system
-    "network": ("table1", "table3"),
-    "similarity": ("dot", "cosine"),
-    "losses": {
-        "softmax": Section(reduction=REDUCTION),
-        "center": Section(weight=NOT_NEGATIVE, alpha=SHARE, reduction=REDUCTION),
-        "am_softmax": Section(scale=POSITIVE, margin=NOT_NEGATIVE, reduction=REDUCTION),
-        "ge2e": Section(
-            init_weight=POSITIVE, init_bias=ANY, include_self=bool, reduction=REDUCTION
-        ),
-        "between_speaker": Section(weight=NOT_NEGATIVE, scale=POSITIVE, reduction=REDUCTION),
-        "hard_negative": Section(num_negatives=COUNT, scale=POSITIVE, reduction=REDUCTION),
-    },
+    "network": str,
     "weight_decay": NOT_NEGATIVE,
     "optimizer": {
         "name": tuple(OPTIMIZERS),
@@ -86,15 +66,30 @@ SCHEMA = {
         "use_ema": bool,
         "ema_momentum": SHARE,
     },
-    # what becomes of the learning rate; constant without it
-    "schedule": Section(
-        name=tuple(SCHEDULES), warmup_steps=Number(int, least=0), decay_rate=NOT_NEGATIVE
-    ),
     "batch": {"size": COUNT, "speakers": COUNT, "crops_per_speaker": COUNT},
     # the corpus
+    "description": str,
+    "notice": str,
+    "systems": str,
     "crop_frames": COUNT,
     "crops_per_utterance": COUNT,
     "epochs": COUNT,
     "bn_momentum": SHARE,
     "dtype_policy": ("float32", "mixed_bfloat16", "mixed_float16"),
 }
+"""What every configuration may hold; the losses and schedules add their own keys."""
+
+
+def schema() -> dict:
+    """All that a configuration file may hold, with the losses and schedules that are known now."""
+    from .losses import LOSSES  # they are described in the terms above
+    from .schedules import SCHEDULES
+
+    schedule_keys = {key: kind for entry in SCHEDULES.values() for key, kind in entry.keys.items()}
+    return COMMON | {
+        "losses": {name: Section(loss.keys) for name, loss in LOSSES.items()},
+        # what becomes of the learning rate; constant without it
+        "schedule": Section(
+            name=tuple(SCHEDULES), warmup_steps=Number(int, least=0), **schedule_keys
+        ),
+    }

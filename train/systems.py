@@ -1,38 +1,14 @@
 """From a configuration to a compiled Keras model: which losses stand on which layers."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from ..losses import (
-    GE2E,
-    AdditiveMarginSoftmax,
-    BetweenSpeakerVariation,
-    CenterLoss,
-    CenterUpdate,
-    HardNegativeMining,
-    SpeakerBases,
-)
+from ..losses import SpeakerBases
 from ..models import resnet34
 from .fused_normalization import use_fused_normalization
+from .losses import LOSSES
 from .schedules import learning_rate
-
-KERAS_REDUCTION = {"sum": "sum", "mean": "sum_over_batch_size"}
-
-
-def softmax_loss(reduction: str = "sum") -> keras.losses.Loss:
-    """L_S, Eq. 1, on logits."""
-    return keras.losses.SparseCategoricalCrossentropy(
-        from_logits=True, reduction=KERAS_REDUCTION[reduction], name="softmax"
-    )
-
-
-LOSSES_ON_BASES: dict[str, Callable[..., keras.losses.Loss]] = {
-    "softmax": softmax_loss,
-    "am_softmax": AdditiveMarginSoftmax,
-    "hard_negative": HardNegativeMining,
-}
 
 
 def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.Model:
@@ -56,15 +32,26 @@ def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.
     features = keras.Input((None, backbone.input_shape[-1]), name="features")
     speakers = keras.Input((), dtype="int32", name="speakers")
     output = backbone(features)
-    if "center" in losses:
-        settings = {key: value for key, value in losses["center"].items() if key != "alpha"}
-        output = CenterLoss(num_speakers, **settings, name="center")(output, speakers)
-    if "ge2e" in losses:
-        output = GE2E(**losses["ge2e"], name="ge2e")(output, speakers)
+    built = {
+        name: LOSSES[name].build(num_speakers, **settings) for name, settings in losses.items()
+    }
+    by_place = {LOSSES[name].place: name for name in losses}
+    for place in ("embeddings", "batch"):
+        if place in by_place:
+            output = built[by_place[place]](output, speakers)
     loss = None
-    for name in LOSSES_ON_BASES.keys() & losses.keys():
-        output = _bases(config, num_speakers, decay)(output, speakers)
-        loss = LOSSES_ON_BASES[name](**losses[name])
+    if "outputs" in by_place:
+        name = by_place["outputs"]
+        loss = built[name]
+        bases = SpeakerBases(
+            num_speakers,
+            similarity=LOSSES[name].similarity,
+            bases_regularizer=decay,
+            between_speaker=built.get(by_place.get("bases")),
+            **LOSSES[name].bases(losses[name]),
+            name="bases",
+        )
+        output = bases(output, speakers)
 
     model = keras.Model([features, speakers], output, name=config["system"])
     # Keras shows a single loss only inside the total; as a metric it stands by itself.
@@ -76,10 +63,8 @@ def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.
 
 def loss_callbacks(config: dict[str, Any]) -> list[keras.callbacks.Callback]:
     """The callbacks that a configuration's losses need while training."""
-    center = config["losses"].get("center")
-    if center is None:
-        return []
-    return [CenterUpdate(alpha=center["alpha"])] if "alpha" in center else [CenterUpdate()]
+    losses = config["losses"].items()
+    return [callback for name, own in losses for callback in LOSSES[name].callbacks(own)]
 
 
 def _create_all_variables(model: keras.Model) -> None:
@@ -88,19 +73,6 @@ def _create_all_variables(model: keras.Model) -> None:
     one = (1, *model.output_shape[1:])
     model.compute_metrics(None, y=keras.ops.zeros(1, "int32"), y_pred=keras.ops.zeros(one))
     model.reset_metrics()
-
-
-def _bases(config: dict[str, Any], num_speakers: int, decay) -> SpeakerBases:
-    losses = config["losses"]
-    between = losses.get("between_speaker")
-    return SpeakerBases(
-        num_speakers,
-        similarity=config["similarity"],
-        bases_regularizer=decay,
-        between_speaker=None if between is None else BetweenSpeakerVariation(**between),
-        num_negatives=losses.get("hard_negative", {}).get("num_negatives"),
-        name="bases",
-    )
 
 
 def _optimizer(config: dict[str, Any], steps: int) -> keras.optimizers.Optimizer:

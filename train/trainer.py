@@ -1,5 +1,6 @@
 """Stage 2: train one system with one seed, from wherever it stands."""
 
+import itertools
 import logging
 import os
 import sys
@@ -7,16 +8,17 @@ from typing import Any
 
 import keras
 
-from ..kaldi_feats.fbank_options import feature_settings
-from ..kaldi_feats.files import InputError, Stamp, atomic_write
-from ..models import ExperimentDir
+from ..command_line import InputError
+from ..kaldi_feats.fbank.options import feature_settings
+from ..models.saving import save_model
+from ..run_dir import RunDir
+from ..stamp import Stamp
 from .checkpoints import Checkpoints, last_checkpoint, load_checkpoint, step_of
-from .config import LABELS, read_config, save_config
+from .config import LABELS
 from .crops import CropStream
 from .data import TrainingData
 from .logs import TrainingLog
-from .saving import save_model
-from .schedules import NEED_LAST_STEP
+from .schedules import schedule_of
 from .systems import build_model, loss_callbacks
 
 log = logging.getLogger(__name__)
@@ -25,7 +27,7 @@ log = logging.getLogger(__name__)
 def train(
     config: dict[str, Any],
     data_dir: str | os.PathLike,
-    out: str | os.PathLike,
+    path: str | os.PathLike,
     seed: int = 0,
     workers: int = 1,
 ) -> bool:
@@ -38,7 +40,7 @@ def train(
     Args:
         config: what `load_config` returns.
         data_dir: a data directory with features, `data/train`.
-        out: `<exp>/<system>/seed<k>`.
+        path: `<exp>/<system>/seed<k>`.
         seed: of the initial weights, the order of the utterances and the crops.
         workers: threads that read features ahead, if 2 or more.
 
@@ -49,7 +51,7 @@ def train(
     Raises:
         InputError: bad data, settings that do not fit it, or a loss that became NaN or infinite.
     """
-    experiment = ExperimentDir(out)
+    run = RunDir(path)
     data = TrainingData(data_dir)
     resolved = config | {
         "seed": seed,
@@ -58,46 +60,45 @@ def train(
         "data": data.fingerprint,
         "features": feature_settings(data_dir),
     }
-    stamp = Stamp(experiment.path / ".train.done", _without(resolved, LABELS))
-    if stamp.is_current() and experiment.model.is_file() and experiment.embedder.is_file():
-        save_config(experiment.config, resolved)  # the labels may be others
-        log.info("%s is complete (%d epochs)", experiment.path, config["epochs"])
+    stamp = Stamp(run.trained, _without(resolved, LABELS))
+    if stamp.is_current() and run.model.is_file() and run.embedder.is_file():
+        run.write_config(resolved)  # the labels may be others
+        log.info("%s is complete (%d epochs)", run.path, config["epochs"])
         return True
 
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(config["dtype_policy"])
-    data.check_negatives(config)
+    data.check_losses(config)
     batches = data.batches(config, seed)
     model = build_model(config, len(data.speakers), config["epochs"] * batches.steps_per_epoch)
     _check_bands(data, model)
 
-    _move_aside_if_other(experiment, resolved, batches.steps_per_epoch)
-    save_config(experiment.config, resolved)
-    with atomic_write(experiment.speakers) as file:
-        file.writelines(f"{speaker}\n" for speaker in data.speakers)
+    _move_aside_if_other(run, resolved, batches.steps_per_epoch)
+    run.write_config(resolved)
+    run.write_speakers(data.speakers)
 
-    checkpoints = Checkpoints(experiment.checkpoints, batches.steps_per_epoch)
-    _log_beginning(experiment, resolved, model, batches.steps_per_epoch, checkpoints.step)
-    _fit(model, config, data, batches, experiment, checkpoints, seed, workers)
+    checkpoints = Checkpoints(run.checkpoints, batches.steps_per_epoch)
+    _log_beginning(run, resolved, model, batches.steps_per_epoch, checkpoints.step)
+    _fit(model, config, data, batches, run, checkpoints, seed, workers)
     if checkpoints.diverged:
         raise InputError(
-            f"{experiment.path}: the loss is not a finite number after step {checkpoints.step}; "
+            f"{run.path}: the loss is not a finite number after step {checkpoints.step}; "
             "lower optimizer.learning_rate or look at the features"
         )
     if checkpoints.interrupted:
         return False
     with stamp.renew():
-        save_model(model, experiment.model)
-        save_model(model.get_layer("backbone"), experiment.embedder)
-    log.info("%s is complete", experiment.path)
+        save_model(model, run.model)
+        save_model(model.get_layer("backbone"), run.embedder)
+    log.info("%s is complete", run.path)
     return True
 
 
-def _fit(model, config, data, batches, experiment, checkpoints, seed, workers) -> None:
+def _fit(model, config, data, batches, run, checkpoints, seed, workers) -> None:
     """`fit` to the last epoch; an epoch that was begun before is a `fit` of its own."""
     steps = batches.steps_per_epoch
     losses = loss_callbacks(config)
-    log_file = TrainingLog(experiment.log, experiment.tensorboard, checkpoints)
+    log_file = TrainingLog(run.log, run.tensorboard, checkpoints)
     while checkpoints.step < config["epochs"] * steps and not checkpoints.stopped:
         epoch, done = divmod(checkpoints.step, steps)
         stream = CropStream(
@@ -146,43 +147,39 @@ def _check_bands(data: TrainingData, model: keras.Model) -> None:
         )
 
 
-def _move_aside_if_other(experiment: ExperimentDir, resolved: dict[str, Any], steps: int) -> None:
+def _move_aside_if_other(run: RunDir, resolved: dict[str, Any], steps: int) -> None:
     """Make room if the folder holds a training of something else, or of more epochs."""
-    previous = read_config(experiment.config)
-    if previous is None:
+    if not run.config.exists():
         return
-    ignored = LABELS if _schedule(resolved) in NEED_LAST_STEP else (*LABELS, "epochs")
+    previous = run.read_config()
+    ignored = LABELS if schedule_of(resolved).needs_last_step else (*LABELS, "epochs")
     before, now = _without(previous, ignored), _without(resolved, ignored)
     changed = sorted(key for key in before.keys() | now if before.get(key) != now.get(key))
-    if step_of(last_checkpoint(experiment.checkpoints)) > resolved["epochs"] * steps:
+    if step_of(last_checkpoint(run.checkpoints)) > resolved["epochs"] * steps:
         changed = sorted({*changed, "epochs"})
     if not changed:
         return
-    shelf = experiment.path.parent / "superseded"
+    shelf = run.path.parent / "superseded"
     shelf.mkdir(exist_ok=True)
-    number = 1 + sum(1 for _ in shelf.glob(f"{experiment.path.name}-*"))
-    target = shelf / f"{experiment.path.name}-{number}"
+    names = (shelf / f"{run.path.name}-{number}" for number in itertools.count(1))
+    target = next(name for name in names if not name.exists())
     log.warning(
         "%s was trained with other settings (%s); moved to %s",
-        experiment.path,
+        run.path,
         ", ".join(changed),
         target,
     )
-    experiment.path.rename(target)
-
-
-def _schedule(config: dict[str, Any]) -> str:
-    return config.get("schedule", {}).get("name", "constant")
+    run.path.rename(target)
 
 
 def _without(config: dict[str, Any], keys) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in keys}
 
 
-def _log_beginning(experiment, resolved, model, steps: int, step: int) -> None:
+def _log_beginning(run, resolved, model, steps: int, step: int) -> None:
     log.info(
         "%s: %s on %d speakers, %d utterances; %d parameters; %d epochs of %d batches%s",
-        experiment.path,
+        run.path,
         resolved.get("loss", resolved["system"]),
         resolved["num_speakers"],
         resolved["num_utterances"],

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from speaker_bases.kaldi_feats.arguments import whole_number
+from speaker_bases.command_line import InputError, run_tool, whole_number
+from speaker_bases.files import atomic_write
 from speaker_bases.kaldi_feats.data_dir import read_table, spk2utt_of, write_table
-from speaker_bases.kaldi_feats.files import InputError, atomic_write, run_tool
 from speaker_bases.kaldi_feats.trials import all_pairs, write_trials
 
 TABLES = ("wav.scp", "utt2spk", "feats.scp", "utt2num_frames")

@@ -12,15 +12,14 @@ import argparse
 import importlib.metadata
 from pathlib import Path
 
-import yaml
 from record import record
 from tqdm import tqdm
 
+from speaker_bases.command_line import InputError, run_tool
 from speaker_bases.evaluate.score import score
 from speaker_bases.kaldi_feats.data_dir import read_table
-from speaker_bases.kaldi_feats.files import InputError, atomic_write, run_tool
 from speaker_bases.kaldi_feats.reader import VectorWriter
-from speaker_bases.models import ExperimentDir
+from speaker_bases.run_dir import RunDir
 
 NAME = "resemblyzer"
 
@@ -42,14 +41,13 @@ def run(data: Path, exp: Path, csv: Path) -> None:
         InputError: Resemblyzer is not installed, or the data directory is not there.
     """
     data_dir = data / "test"
-    system = ExperimentDir(exp / NAME / "seed0")
-    embed(system, data_dir)
-    for trials in sorted((data_dir / "trials").glob("[!.]*")):
-        score(system, data_dir, trials.name)
-    record(csv, system.path, data_dir, "-", "", "python experiments/real_speech/public_encoder.py")
+    run = RunDir(exp / NAME / "seed0")
+    embed(run, data_dir)
+    score(run, data_dir)
+    record(csv, run.path, data_dir, "-", "", "python experiments/real_speech/public_encoder.py")
 
 
-def embed(system: ExperimentDir, data_dir: Path) -> None:
+def embed(run: RunDir, data_dir: Path) -> None:
     """Write the embeddings of a data directory, from its ``wav.scp``."""
     try:
         import resemblyzer
@@ -57,7 +55,7 @@ def embed(system: ExperimentDir, data_dir: Path) -> None:
         raise InputError(f'{error}; pip install resemblyzer "setuptools<80"') from error
     encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
     recordings = read_table(data_dir / "wav.scp")
-    with VectorWriter(system.embeddings(data_dir.name)) as writer:
+    with VectorWriter(run.embeddings(data_dir.name)) as writer:
         for utterance, path in tqdm(recordings.items(), desc=str(data_dir), disable=None):
             sound = resemblyzer.preprocess_wav(Path(path))
             writer.write(utterance, encoder.embed_utterance(sound))
@@ -68,10 +66,8 @@ def embed(system: ExperimentDir, data_dir: Path) -> None:
         "seed": 0,
         "features": {},  # none of ours
     }
-    with atomic_write(system.speakers):
-        pass  # trained on nobody of these
-    with atomic_write(system.config) as file:
-        yaml.safe_dump(config, file, sort_keys=False)
+    run.write_speakers([])  # trained on nobody of these
+    run.write_config(config)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from speaker_bases.command_line import InputError, run_tool
 from speaker_bases.evaluate.interval import eer_interval
 from speaker_bases.evaluate.metrics import eer, min_dcf
 from speaker_bases.evaluate.score_file import read_scores
-from speaker_bases.evaluate.stored_scores import list_digest, write_list, write_scores
+from speaker_bases.evaluate.stored_scores import write_list, write_scores
 from speaker_bases.evaluate.trial_list import TrialList, load_trial_list
-from speaker_bases.kaldi_feats.files import InputError, atomic_write, run_tool
-from speaker_bases.models import ExperimentDir
+from speaker_bases.files import atomic_write
+from speaker_bases.run_dir import RunDir
 
 CODE = ["conf", "kaldi_feats", "models", "losses", "train", "evaluate"]
 KEY = ["name", "seed", "epochs", "trial_list"]
@@ -53,21 +54,19 @@ def main(argv: list[str] | None = None) -> int:
     """Add the lines of one run to the results; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--csv", type=Path, required=True, help="the results")
-    parser.add_argument("--system", type=Path, required=True, help="EXP/NAME/seed<k>, scored")
-    parser.add_argument("--data", type=Path, required=True, help="the test set")
+    parser.add_argument("--run", type=Path, required=True, help="EXP/NAME/seed<k>, scored")
+    parser.add_argument("--data-dir", type=Path, required=True, help="the test set")
     parser.add_argument("--trained-on", default="", help="the name of the training set")
     parser.add_argument("--settings", default="", help="what differs from the system's YAML")
     parser.add_argument("--command", default="", help="what trained it")
     args = parser.parse_args(argv)
     return run_tool(
-        lambda: record(
-            args.csv, args.system, args.data, args.trained_on, args.settings, args.command
-        )
+        lambda: record(args.csv, args.run, args.data, args.trained_on, args.settings, args.command)
     )
 
 
 def record(
-    path: Path, system: Path, data_dir: Path, trained_on: str, settings: str, command: str
+    path: Path, run: Path, data_dir: Path, trained_on: str, settings: str, command: str
 ) -> None:
     """Add one line for every trial list, in place of one with the same `KEY`; store the scores.
 
@@ -82,24 +81,24 @@ def record(
     Raises:
         InputError: scores are missing or are not those of the list.
     """
-    experiment = ExperimentDir(system)
+    run = RunDir(run)
     rows = read_rows(path)
-    about = {"name": system.parent.name, "data": trained_on, "settings": settings}
+    about = {"name": run.parent.name, "data": trained_on, "settings": settings}
     about |= {"command": command}
-    about |= _training(experiment)
+    about |= _training(run)
     about |= {"device": device(), "commit": _commit()}
     about["date"] = datetime.now(UTC).date().isoformat()
     stored = {}
     for trials_path in sorted((data_dir / "trials").glob("[!.]*")):
         trials = load_trial_list(data_dir, trials_path.name)
-        scores = _scores(experiment, trials)
-        stored[trials.name] = list_digest(trials.trials), scores
+        scores = _scores(run, trials)
+        stored[trials.name] = trials.digest, scores
         write_list(path.parent / "scores", trials)
         row = about | _rates(scores, trials)
         new = {column: str(row[column]) for column in COLUMNS}
         key = [new[column] for column in KEY]
         rows = [old for old in rows if [old[column] for column in KEY] != key] + [new]
-    write_scores(path.parent / "scores" / f"{system.parent.name}.{system.name}.npz", stored)
+    write_scores(path.parent / "scores" / f"{run.parent.name}.{run.name}.npz", stored)
     with atomic_write(path) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -140,15 +139,15 @@ def _processor() -> str:
         return platform.machine()
 
 
-def _training(experiment: ExperimentDir) -> dict:
+def _training(run: RunDir) -> dict:
     """Seed, loss and what log.csv says of the training; zeros and blanks for the baseline."""
-    config = yaml.safe_load(experiment.config.read_text(encoding="utf-8"))
+    config = yaml.safe_load(run.config.read_text(encoding="utf-8"))
     about = {"seed": config["seed"], "loss": config["loss"]}
-    if not experiment.log.exists():
+    if not run.log.exists():
         numbers = dict.fromkeys(["epochs", "steps", "train_seconds"], 0)
         words = dict.fromkeys(["first_loss", "last_loss", "dtype", "keras_backend"], "")
         return about | numbers | words
-    with open(experiment.log, newline="", encoding="utf-8") as file:
+    with open(run.log, newline="", encoding="utf-8") as file:
         epochs = list(csv.DictReader(file))
     return about | {
         "epochs": epochs[-1]["epoch"],
@@ -161,8 +160,8 @@ def _training(experiment: ExperimentDir) -> dict:
     }
 
 
-def _scores(experiment: ExperimentDir, trials: TrialList) -> np.ndarray:
-    path = experiment.scores(trials.name, "cosine")
+def _scores(run: RunDir, trials: TrialList) -> np.ndarray:
+    path = run.scores(trials.name, "cosine")
     return read_scores(path, trials.trials, trials.path).astype(np.float32)
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from record import read_rows
 
-from speaker_bases.kaldi_feats.files import InputError, atomic_write, run_tool
+from speaker_bases.command_line import InputError, run_tool
+from speaker_bases.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "real-speech" / "results.csv"

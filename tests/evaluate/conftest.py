@@ -8,7 +8,7 @@ import yaml
 
 from speaker_bases.kaldi_feats.data_dir import write_table
 from speaker_bases.kaldi_feats.reader import MatrixWriter, VectorWriter
-from speaker_bases.models.experiment import ExperimentDir
+from speaker_bases.run_dir import RunDir
 
 FBANK_CONF = """\
 --num-mel-bins={bins}
@@ -62,7 +62,7 @@ class Corpus:
         write_table(self.test / "utt2num_frames", counts)
 
 
-class System(ExperimentDir):
+class System(RunDir):
     """A folder that looks like a trained system's."""
 
     def configure(self, system="softmax", seed=0, speakers=("train1", "train2"), **more):
@@ -71,10 +71,7 @@ class System(ExperimentDir):
             "system": system,
             "corpus": "synthetic",
             "seed": seed,
-            "title": f"the {system} system",
             "loss": "L_S",
-            "paper_table": 2,
-            "paper_eer": {"vox1-o": 7.78},
             "features": {},
         } | more
         self.config.write_text(yaml.safe_dump(config))

@@ -10,7 +10,7 @@ from speaker_bases.evaluate.score import score
 from speaker_bases.kaldi_feats.extract import main as extract
 from speaker_bases.kaldi_feats.prepare import main as prepare
 from speaker_bases.kaldi_feats.reader import read_vectors
-from speaker_bases.models.experiment import ExperimentDir
+from speaker_bases.run_dir import RunDir
 
 
 @pytest.fixture
@@ -18,10 +18,10 @@ def baseline(corpus, tmp_path):
     corpus.write_features()
 
     def run():
-        return main(["--exp", str(tmp_path / "exp"), "--data", str(corpus.path)])
+        return main(["--exp", str(tmp_path / "exp"), "--data-dir", str(corpus.test)])
 
     run.corpus = corpus
-    run.system = ExperimentDir(tmp_path / "exp" / "baseline" / "seed0")
+    run.system = RunDir(tmp_path / "exp" / "baseline" / "seed0")
     return run
 
 
@@ -41,7 +41,8 @@ def test_mean_and_standard_deviation_centred(baseline):
 
 def test_is_scored_like_any_system_and_trained_on_nobody(baseline):
     assert baseline() == 0
-    assert score(baseline.system, baseline.corpus.test, "synthetic").is_file()
+    score(baseline.system, baseline.corpus.test)
+    assert baseline.system.scores("synthetic").is_file()
     assert baseline.system.speakers.read_text() == ""
 
 
@@ -79,9 +80,9 @@ def test_21_percent_on_librispeech_mini(librispeech_mini, project_root, tmp_path
     conf = project_root / "conf"
     extraction = ["--nj", "1", "--fbank-config", str(conf / "fbank.conf"), str(data / "test")]
     assert extract(extraction) == 0
-    assert main(["--exp", str(exp), "--data", str(data)]) == 0
-    score(ExperimentDir(exp / "baseline" / "seed0"), data / "test", "test-other")
+    assert main(["--exp", str(exp), "--data-dir", str(data / "test")]) == 0
+    score(RunDir(exp / "baseline" / "seed0"), data / "test", ["test-other"])
     corpus_conf = conf / "corpora" / "librispeech.yaml"
-    found = report(exp, data, conf / "systems", corpus_conf, command="the test")
+    found = report(exp, data, corpus_conf, command="the test")
     assert [round(result.row["eer_percent"], 1) for result in found.results] == [21.0]
     assert "| baseline | " in (exp / "RESULTS.md").read_text()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from speaker_bases.evaluate.embed import main
-from speaker_bases.kaldi_feats.fbank_options import feature_settings
+from speaker_bases.kaldi_feats.fbank.options import feature_settings
 from speaker_bases.kaldi_feats.reader import read_vectors
 from speaker_bases.models.resnet import Backbone, ResNetTable, resnet34
 
@@ -39,7 +39,7 @@ def trained(corpus, make_system):
     network.save(system.embedder)
 
     def run(*more):
-        arguments = ["--system", system.path, "--data", corpus.test, *more]
+        arguments = ["--run", system.path, "--data-dir", corpus.test, *more]
         return main([str(argument) for argument in arguments])
 
     run.corpus, run.system = corpus, system
@@ -69,7 +69,7 @@ def test_the_papers_network_does_not_see_the_rest_of_the_batch(make_corpus, make
     network = resnet34(SMALL_RESNET)
     system = make_system(features=feature_settings(corpus.test))
     network.save(system.embedder)
-    assert main(["--system", str(system.path), "--data", str(corpus.test)]) == 0
+    assert main(["--run", str(system.path), "--data-dir", str(corpus.test)]) == 0
     utterances, embeddings = read_vectors(system.embeddings("test"))
     for utterance, embedding in zip(utterances, embeddings, strict=True):
         alone = np.asarray(network(wide[utterance][None]))[0]
@@ -77,7 +77,7 @@ def test_the_papers_network_does_not_see_the_rest_of_the_batch(make_corpus, make
 
 
 def test_the_sets_name(trained):
-    assert trained("--set", "train") == 0
+    assert trained("--name", "train") == 0
     assert trained.system.embeddings("train").is_file()
     assert not trained.system.embeddings("test").exists()
 
@@ -169,7 +169,7 @@ def test_on_jax(trained):
         "import sys; from speaker_bases.evaluate.embed import main; code = main(sys.argv[1:]); "
         "assert 'tensorflow' not in sys.modules; sys.exit(code)"
     )
-    arguments = ["--system", trained.system.path, "--data", trained.corpus.test, "--set", "jax"]
+    arguments = ["--run", trained.system.path, "--data-dir", trained.corpus.test, "--name", "jax"]
     subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
         env=os.environ | {"KERAS_BACKEND": "jax"},

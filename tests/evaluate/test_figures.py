@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from speaker_bases.evaluate.figures import main, speaker_map
-from speaker_bases.evaluate.speaker_space import (
+from speaker_bases.evaluate.reporting.speaker_space import (
     SpeakerSpace,
     impostor_cosines,
     load_bases,
@@ -40,14 +40,14 @@ def run(figure, *arguments):
 
 def test_figure_1(trained, tmp_path):
     out = tmp_path / "docs" / "figure1.png"
-    assert run("speakers", "--system", trained.path, "--data", trained.data, "--out", out) == 0
+    assert run("speakers", "--run", trained.path, "--data-dir", trained.data, "--out", out) == 0
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
 def test_figure_2_logs_the_means(trained, tmp_path, caplog):
     out = tmp_path / "figure2.png"
     caplog.set_level("INFO")
-    code = run("impostors", "--systems", trained.path, "--data", trained.data, "--out", out)
+    code = run("impostors", "--runs", trained.path, "--data-dir", trained.data, "--out", out)
     assert code == 0
     assert out.read_bytes().startswith(b"\x89PNG")
     cosines = impostor_cosines(load_speaker_space(trained, trained.data).means())
@@ -96,7 +96,7 @@ def fails(capsys, *arguments) -> str:
 
 
 def test_refuses_what_is_not_there(trained, tmp_path, capsys):
-    figure1 = ["speakers", "--system", trained.path, "--data", trained.data]
+    figure1 = ["speakers", "--run", trained.path, "--data-dir", trained.data]
     figure1 += ["--out", tmp_path / "figure.png"]
     assert "nobody is not among" in fails(capsys, *figure1, "--speakers", "spk0", "nobody")
     trained.speakers.write_text("spk0\nspk1\nspk2\n")
@@ -111,7 +111,7 @@ def test_refuses_what_is_not_there(trained, tmp_path, capsys):
 def test_a_system_without_bases(trained, tmp_path, capsys):
     embeddings = keras.Input((5,))
     keras.Model(embeddings, keras.layers.Dense(2)(embeddings)).save(trained.model)
-    arguments = ["--system", trained.path, "--data", trained.data, "--out", tmp_path / "f.png"]
+    arguments = ["--run", trained.path, "--data-dir", trained.data, "--out", tmp_path / "f.png"]
     assert "no layer 'bases'" in fails(capsys, "speakers", *arguments)
     trained.model.unlink()
     assert "model.keras: missing" in fails(capsys, "speakers", *arguments)
@@ -127,13 +127,13 @@ def test_det_curves_of_chosen_systems(corpus, make_system, tmp_path, capsys):
         system.write_scores("synthetic", [(*p, hit if same else 0.1) for p, same in target.items()])
         systems.append(system.path)
     out = tmp_path / "det.png"
-    options = ["--data", corpus.test, "--out", out, "--list"]
-    assert run("det", "--systems", *systems, *options, "synthetic") == 0
+    options = ["--data-dir", corpus.test, "--out", out, "--list"]
+    assert run("det", "--runs", *systems, *options, "synthetic") == 0
     assert out.read_bytes().startswith(b"\x89PNG")
     out.unlink()
-    assert run("det", "--systems", *systems, *options, "other") == 1
+    assert run("det", "--runs", *systems, *options, "other") == 1
     assert "no such trial list; there is synthetic" in capsys.readouterr().err
-    assert run("det", "--systems", make_system("center").path, *options, "synthetic") == 1
+    assert run("det", "--runs", make_system("center").path, *options, "synthetic") == 1
     assert "center" in capsys.readouterr().err
     assert not out.exists()
 
@@ -141,8 +141,8 @@ def test_det_curves_of_chosen_systems(corpus, make_system, tmp_path, capsys):
 def test_losses_of_chosen_systems(make_system, tmp_path, capsys):
     system = make_system("softmax")
     out = tmp_path / "losses.png"
-    assert run("curves", "--systems", system.path, "--out", out) == 1
+    assert run("curves", "--runs", system.path, "--out", out) == 1
     assert "log.csv: missing" in capsys.readouterr().err and not out.exists()
     system.log.write_text("epoch,step,seconds,loss,softmax\n1,5,2.0,3.5,3.4\n2,10,4.0,3.0,2.9\n")
-    assert run("curves", "--systems", system.path, "--out", out) == 0
+    assert run("curves", "--runs", system.path, "--out", out) == 0
     assert out.read_bytes().startswith(b"\x89PNG")

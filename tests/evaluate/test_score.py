@@ -15,7 +15,7 @@ def scored(corpus, make_system):
     system.write_embeddings("test", vectors)
 
     def run(*more, trial_list="synthetic"):
-        arguments = ["--system", system.path, "--data", corpus.test, "--list", trial_list, *more]
+        arguments = ["--run", system.path, "--data-dir", corpus.test, "--list", trial_list, *more]
         return main([str(argument) for argument in arguments])
 
     run.corpus, run.system, run.vectors = corpus, system, vectors
@@ -50,7 +50,7 @@ def test_does_nothing_when_current_and_redoes_when_not(scored):
 
 def test_embeddings_by_another_name(scored):
     scored.system.write_embeddings("other", {u: -v for u, v in scored.vectors.items()})
-    assert scored("--set", "other") == 0
+    assert scored("--embeddings", "other") == 0
     assert scored.system.scores("synthetic").is_file()
 
 
@@ -80,7 +80,8 @@ def test_a_label_that_contradicts_the_speakers(scored, capsys):
     path = scored.corpus.test / "trials" / "bad"
     path.write_text("spk0-u0 spk1-u1 nontarget\nspk0-u0 spk1-u0 target\n")
     error = fails(scored, capsys, trial_list="bad")
-    assert f"{path}:2: says target" in error and "spk0 and spk1" in error
+    assert f"{path}:2: the label says target" in error
+    assert "spk0-u0 and spk1-u0 are of two speakers: so it is on 1 of 2 lines" in error
 
 
 def test_a_list_of_one_kind_of_trials(scored, capsys):
@@ -145,10 +146,26 @@ def test_earlier_scores_survive_an_error(scored, capsys):
     assert scored.system.scores("synthetic").read_bytes() == before
 
 
-def test_usage_errors_are_argparses(scored, capsys):
-    with pytest.raises(SystemExit) as stop:
-        scored("--backend", "plda")
-    assert stop.value.code == 2
+def test_an_unknown_back_end_names_those_there_are(scored, capsys):
+    assert scored("--backend", "guess") == 1
+    assert "no such back-end 'guess'; there are cosine, bvector" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [("epochs=many", "epochs takes a value of type int"), ("speed=3", "the settings of bvector")],
+)
+def test_a_wrong_setting_of_the_back_end_is_refused(scored, capsys, setting, message):
+    assert scored("--backend", "bvector", "--set", setting) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_all_lists_are_scored_unless_some_are_named(scored):
+    scored.corpus.write_trials("second", scored.corpus.all_pairs()[:7])
+    words = ["--run", scored.system.path, "--data-dir", scored.corpus.test]
+    assert main([str(word) for word in words]) == 0
+    assert len(scored.system.scores("second").read_text().splitlines()) == 7
+    assert scored.system.scores("synthetic").is_file()
 
 
 def test_interrupted_scoring_leaves_no_old_scores(scored, monkeypatch):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from speaker_bases.command_line import InputError
 from speaker_bases.evaluate.score_file import read_scores, write_scores
-from speaker_bases.kaldi_feats.files import InputError
 from speaker_bases.kaldi_feats.trials import Trials
 
 

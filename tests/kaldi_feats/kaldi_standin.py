@@ -15,9 +15,9 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 
-from speaker_bases.kaldi_feats.fbank import Fbank
-from speaker_bases.kaldi_feats.fbank_options import DEFAULTS, read_options
-from speaker_bases.kaldi_feats.sliding_mean import subtract_sliding_mean
+from speaker_bases.kaldi_feats.fbank.features import Fbank
+from speaker_bases.kaldi_feats.fbank.options import DEFAULTS, read_options
+from speaker_bases.kaldi_feats.fbank.sliding_mean import subtract_sliding_mean
 
 PROGRAM = Path(sys.argv[0]).name
 OPTIONS = {

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.audio import as_kaldi_source, read_recording
-from speaker_bases.kaldi_feats.files import InputError
 
 WHERE = "data/wav.scp:7"
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.data_dir import (
     read_table,
     validate_data_dir,
     write_data_dir,
     write_table,
 )
-from speaker_bases.kaldi_feats.files import InputError
 from speaker_bases.kaldi_feats.validate import main
 
 UTT2SPK = {"a-1": "a", "a-2": "a", "b-1": "b"}

@@ -16,7 +16,7 @@ import soundfile
 
 from speaker_bases.kaldi_feats import extract
 from speaker_bases.kaldi_feats.data_dir import validate_data_dir
-from speaker_bases.kaldi_feats.fbank_options import feature_settings
+from speaker_bases.kaldi_feats.fbank.options import feature_settings
 from speaker_bases.kaldi_feats.reader import FeatureReader, read_num_frames
 
 PROGRAMS = ("compute-fbank-feats", "apply-cmvn-sliding", "copy-feats")
@@ -177,7 +177,7 @@ def test_train_cmd(corpus, kaldi, make_fbank, tmp_path):
     here = Path(extract.__file__).parent
     runner.write_text(
         f'#!/bin/bash\necho "$*" > {shlex.quote(str(tmp_path / "asked"))}\nshift 2\n'
-        f'exec bash {shlex.quote(str(here / "run_jobs.sh"))} "$@"\n'
+        f'exec bash {shlex.quote(str(here / "fbank" / "run_jobs.sh"))} "$@"\n'
     )
     runner.chmod(stat.S_IRWXU)
     done = make_fbank(corpus, train_cmd="queue.pl --mem 2G")

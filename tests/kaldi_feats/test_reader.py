@@ -7,7 +7,7 @@ import kaldiio
 import numpy as np
 import pytest
 
-from speaker_bases.kaldi_feats.files import InputError
+from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.reader import (
     FeatureReader,
     MatrixWriter,

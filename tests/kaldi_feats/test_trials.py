@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from speaker_bases.kaldi_feats.files import InputError
+from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.trials import (
     all_pairs,
-    check_utterances,
     from_voxceleb_list,
+    look_up,
     read_trials,
     write_trials,
 )
@@ -144,6 +144,11 @@ def test_the_official_voxceleb_lists(voxceleb_trials, tmp_path):
 def test_unknown_utterances_are_refused_with_their_line(tmp_path):
     (tmp_path / "list").write_text("a b target\na x nontarget\n")
     trials = read_trials(tmp_path / "list")
-    check_utterances(trials, tmp_path / "list", {"a", "b", "x"}, "utt2spk")
-    with pytest.raises(InputError, match=r"list:2: the utterance 'x' is not in data/utt2spk"):
-        check_utterances(trials, tmp_path / "list", {"a", "b"}, "data/utt2spk")
+    enrol, test = look_up(trials, {"a": 0, "b": 1, "x": 2}, tmp_path / "list", "utt2spk")
+    assert (enrol.tolist(), test.tolist()) == ([0, 0], [1, 2])
+    message = (
+        r"list:2: the utterance 'x' is not in data/utt2spk: 1 of the list's 3 utterances are "
+        r"missing, which are in 1 of its 2 trials"
+    )
+    with pytest.raises(InputError, match=message):
+        look_up(trials, {"a": 0, "b": 1}, tmp_path / "list", "data/utt2spk")

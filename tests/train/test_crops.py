@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from speaker_bases.kaldi_feats.files import InputError
+from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.reader import FeatureReader
 from speaker_bases.train.crops import CropStream
 from speaker_bases.train.data import TrainingData

@@ -10,13 +10,14 @@ import keras
 import numpy as np
 import pytest
 
-from speaker_bases.kaldi_feats.files import InputError
+from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.reader import MatrixWriter
-from speaker_bases.models import TABLES, ExperimentDir, ResNetTable
+from speaker_bases.models import TABLES, ResNetTable
+from speaker_bases.run_dir import RunDir
 from speaker_bases.train import checkpoints as checkpoints_module
 from speaker_bases.train import crops as crops_module
 from speaker_bases.train.__main__ import main
-from speaker_bases.train.config import load_config, read_config
+from speaker_bases.train.config import load_config
 from speaker_bases.train.trainer import train
 
 SMALL = {  # what the tiny data allows
@@ -74,12 +75,12 @@ def stop_at(monkeypatch):
 
 
 def read_log(out):
-    with open(ExperimentDir(out).log, newline="") as file:
+    with open(RunDir(out).log, newline="") as file:
         return list(csv.DictReader(file))
 
 
 def weights_of(out):
-    model = keras.models.load_model(ExperimentDir(out).embedder)
+    model = keras.models.load_model(RunDir(out).embedder)
     return [keras.ops.convert_to_numpy(variable) for variable in model.variables]
 
 
@@ -92,10 +93,10 @@ def test_each_system_trains_and_leaves_its_files(system, config_of, make_data, t
     assert [row["epoch"] for row in log] == [str(k) for k in range(1, 9)]
     assert float(log[-1]["loss"]) < float(log[0]["loss"])
     assert set(log[0]) == {"epoch", "step", "seconds", "loss"} | METRICS[system]
-    experiment = ExperimentDir(out)
+    experiment = RunDir(out)
     assert experiment.speakers.read_text().split() == ["spk00", "spk01", "spk02", "spk03"]
     assert list(experiment.tensorboard.iterdir())
-    saved = read_config(experiment.config)
+    saved = experiment.read_config()
     assert saved["features"]["window-type"] == "hamming"
     assert (saved["system"], saved["seed"], saved["num_speakers"]) == (system, 0, 4)
     model = keras.models.load_model(experiment.model)
@@ -116,11 +117,11 @@ def test_a_complete_system_is_left_alone_and_its_labels_follow_the_file(
 ):
     data, out = make_data(), tmp_path / "exp" / "softmax" / "seed0"
     train(config_of("softmax"), data, out)
-    before = ExperimentDir(out).model.stat()
-    assert train(config_of("softmax") | {"title": "another title"}, data, out) is True
-    after = ExperimentDir(out).model.stat()
+    before = RunDir(out).model.stat()
+    assert train(config_of("softmax") | {"description": "another"}, data, out) is True
+    after = RunDir(out).model.stat()
     assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
-    assert read_config(ExperimentDir(out).config)["title"] == "another title"
+    assert RunDir(out).read_config()["description"] == "another"
 
 
 @pytest.mark.parametrize("system", ["proposed1", "ge2e"])
@@ -134,7 +135,7 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     for step in (3, 8, 13, 24):  # within an epoch, at its end, within again, at the very end
         go_on = stop_at(step)
         assert train(config, data, resumed) is False
-        assert not ExperimentDir(resumed).model.exists()
+        assert not RunDir(resumed).model.exists()
         go_on()
     assert train(config, data, resumed) is True
     for a, b in zip(weights_of(straight), weights_of(resumed), strict=True):
@@ -165,9 +166,7 @@ def test_a_resumed_schedule_or_average_of_weights_is_exact(
     for a, b in zip(weights_of(straight), weights_of(resumed), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
     if "use_ema" in settings[0]:  # what is saved is the average, not the last weights
-        with np.load(
-            checkpoints_module.last_checkpoint(ExperimentDir(straight).checkpoints)
-        ) as file:
+        with np.load(checkpoints_module.last_checkpoint(RunDir(straight).checkpoints)) as file:
             last = file["model/0000"]
         assert np.abs(weights_of(straight)[0] - last).max() > 1e-4
 
@@ -201,12 +200,12 @@ def test_a_signal_while_a_batch_is_read_loses_nothing(config_of, make_data, tmp_
 
     monkeypatch.setattr(crops_module.CropStream, "__getitem__", read)
     assert train(config, data, resumed) is False
-    assert signalled and not ExperimentDir(resumed).model.exists()
-    assert 0 < checkpoints_module.step_of(next(ExperimentDir(resumed).checkpoints.iterdir())) < 24
+    assert signalled and not RunDir(resumed).model.exists()
+    assert 0 < checkpoints_module.step_of(next(RunDir(resumed).checkpoints.iterdir())) < 24
     assert train(config, data, resumed) is True
     for a, b in zip(weights_of(straight), weights_of(resumed), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
-    center = keras.models.load_model(ExperimentDir(resumed).model).get_layer("center")
+    center = keras.models.load_model(RunDir(resumed).model).get_layer("center")
     assert float(center.alpha) == 0
 
 
@@ -216,7 +215,7 @@ def test_a_file_that_is_gone_is_made_again_from_the_last_checkpoint(
 ):
     data, out = make_data(), tmp_path / "exp" / "proposed1" / "seed0"
     train(config_of("proposed1"), data, out)
-    experiment, before = ExperimentDir(out), weights_of(out)
+    experiment, before = RunDir(out), weights_of(out)
     paths = {"model": [experiment.model], "embedder": [experiment.embedder]}
     for path in paths.get(name, [experiment.model, experiment.embedder]):
         path.unlink()
@@ -256,16 +255,16 @@ def test_other_settings_move_what_was_there_aside(config_of, make_data, tmp_path
     assert "other settings (crop_frames)" in caplog.text
     train(config_of("softmax", "crop_frames=12"), make_data(frames=(25, 26)), out)
     assert "other settings (data)" in caplog.text
-    old = [read_config(out.parent / "superseded" / f"seed0-{k}" / "config.yaml") for k in (1, 2)]
+    old = [RunDir(out.parent / "superseded" / f"seed0-{k}").read_config() for k in (1, 2)]
     assert [config["crop_frames"] for config in old] == [16, 12]
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(config_of, make_data, tmp_path, caplog):
     data, out = make_data(), tmp_path / "exp" / "softmax" / "seed0"
     train(config_of("softmax", "epochs=2"), data, out)
-    *_, before, last = sorted(ExperimentDir(out).checkpoints.iterdir())
+    *_, before, last = sorted(RunDir(out).checkpoints.iterdir())
     last.write_bytes(last.read_bytes()[:-200])
-    assert checkpoints_module.last_checkpoint(ExperimentDir(out).checkpoints) == before
+    assert checkpoints_module.last_checkpoint(RunDir(out).checkpoints) == before
     assert "going back to the one before" in caplog.text
     train(config_of("softmax", "epochs=3"), data, out)
     assert [row["epoch"] for row in read_log(out)] == ["1", "2", "3"]
@@ -286,7 +285,7 @@ def test_features_of_other_bands_are_refused_and_nothing_is_moved(config_of, mak
         InputError, match=r"feats.scp:1: the features have 80 values a frame, .* 64"
     ):
         train(config_of("softmax"), make_data(bands=80, name="wide"), out)
-    assert ExperimentDir(out).model.is_file() and not (out.parent / "superseded").exists()
+    assert RunDir(out).model.is_file() and not (out.parent / "superseded").exists()
 
 
 def test_a_diverging_training_stops_and_its_last_good_state_stays(
@@ -302,12 +301,12 @@ def test_a_diverging_training_stops_and_its_last_good_state_stays(
     monkeypatch.setattr(crops_module.CropStream, "__getitem__", explode)
     with pytest.raises(InputError, match="the loss is not a finite number after step 4"):
         train(config_of("softmax", "epochs=5"), make_data(), out)  # 2 steps an epoch
-    (checkpoint,) = ExperimentDir(out).checkpoints.iterdir()
+    (checkpoint,) = RunDir(out).checkpoints.iterdir()
     assert checkpoints_module.step_of(checkpoint) == 2
     with np.load(checkpoint) as arrays:
         assert all(np.isfinite(arrays[name]).all() for name in arrays.files)
     assert len(read_log(out)) == 1
-    assert not ExperimentDir(out).model.exists()
+    assert not RunDir(out).model.exists()
 
 
 def test_an_optimizer_setting_that_is_not_its_own_is_refused(config_of, make_data, tmp_path):
@@ -324,8 +323,8 @@ def test_the_command_line_names_a_nan_with_its_utterance(conf_files, make_data, 
             bad = utterance == "spk02-01"
             writer.write(utterance, np.where(matrix > 0, np.nan if bad else 1.0, 0))
     system, corpus = conf_files("softmax")
-    arguments = ["--system", str(system), "--corpus", str(corpus), "--data", str(data)]
-    arguments += ["--out", str(tmp_path / "out" / "seed0"), "--set", "batch.size=6"]
+    arguments = ["--system", str(system), "--corpus", str(corpus), "--data-dir", str(data)]
+    arguments += ["--run", str(tmp_path / "out" / "seed0"), "--set", "batch.size=6"]
     assert main(arguments) == 1
     error = capsys.readouterr().err
     assert "feats.scp:8: spk02-01: NaN or infinity" in error.splitlines()[-1]
@@ -334,8 +333,8 @@ def test_the_command_line_names_a_nan_with_its_utterance(conf_files, make_data, 
 def test_the_command_line_names_a_typo_in_one_line(conf_files, make_data, tmp_path, capsys):
     system, corpus = conf_files("softmax")
     corpus.write_text("crop_frmes: 16\n")
-    arguments = ["--system", str(system), "--corpus", str(corpus), "--data", str(make_data())]
-    assert main([*arguments, "--out", str(tmp_path / "out")]) == 1
+    arguments = ["--system", str(system), "--corpus", str(corpus), "--data-dir", str(make_data())]
+    assert main([*arguments, "--run", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and f"{corpus}:1: unknown key `crop_frmes`" in error
     with pytest.raises(SystemExit) as stopped:
@@ -346,8 +345,8 @@ def test_the_command_line_names_a_typo_in_one_line(conf_files, make_data, tmp_pa
 def test_check_says_what_is_wrong_and_makes_nothing(conf_files, make_data, tmp_path, capsys):
     system, corpus = conf_files("proposed2")
     out = tmp_path / "exp" / "proposed2" / "seed0"
-    arguments = ["--system", str(system), "--corpus", str(corpus), "--data", str(make_data())]
-    arguments += ["--out", str(out), "--set", "batch.size=6", "--check"]
+    arguments = ["--system", str(system), "--corpus", str(corpus), "--data-dir", str(make_data())]
+    arguments += ["--run", str(out), "--set", "batch.size=6", "--check"]
     assert main(arguments) == 1
     assert "num_negatives is 100; with 4 training speakers" in capsys.readouterr().err
     assert main([*arguments, "--set", "losses.hard_negative.num_negatives=3"]) == 0

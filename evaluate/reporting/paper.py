@@ -1,0 +1,96 @@
+"""What the paper's tables report, and which of our results may stand beside it.
+
+Heo et al. 2019, Tables 2 and 4. No setting reaches these numbers.
+"""
+
+import math
+from dataclasses import dataclass
+
+from ...run_dir import RunDir
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the paper's tables.
+
+    Attributes:
+        system: the file of conf/systems that reproduces it; "" for those that the paper quotes.
+        title: what the paper calls it.
+        loss: as the paper writes it.
+        eer: in percent, by trial list.
+    """
+
+    system: str
+    title: str
+    loss: str
+    eer: dict[str, float]
+
+
+TABLES = {
+    2: (
+        Row("", "i-vector PLDA (as reported by Nagrani et al. 2017)", "-", {"vox1-o": 8.8}),
+        Row("", "metric learning (as reported by Nagrani et al. 2017)", "-", {"vox1-o": 7.8}),
+        Row("softmax", "softmax", "L_S", {"vox1-o": 7.78}),
+        Row("center", "centre", "L_S + L_C", {"vox1-o": 6.55}),
+        Row("am_softmax", "AM-softmax", "L_AMS", {"vox1-o": 7.31}),
+        Row("ge2e", "GE2E", "L_G", {"vox1-o": 10.65}),
+        Row("proposed1", "Proposed 1", "L_S + L_C + L_BC", {"vox1-o": 5.96}),
+        Row("proposed2", "Proposed 2", "L_H + L_BC", {"vox1-o": 5.55}),
+    ),
+    4: (
+        Row("vox2_center", "centre", "L_S + L_C", {"vox1-o": 2.99, "vox1-e": 3.01, "vox1-h": 5.19}),
+        Row(
+            "vox2_proposed_h100",
+            "L_BC + L_H, H = 100",
+            "L_BC + L_H",
+            {"vox1-o": 2.75, "vox1-e": 2.71, "vox1-h": 4.53},
+        ),
+        Row(
+            "vox2_proposed_h50",
+            "L_BC + L_H, H = 50",
+            "L_BC + L_H",
+            {"vox1-o": 2.66, "vox1-e": 2.43, "vox1-h": 4.08},
+        ),
+    ),
+}
+"""The tables of error rates, by number."""
+
+ORDER = ("baseline", *(row.system for rows in TABLES.values() for row in rows if row.system))
+"""The rows of Table 2, then of Table 4; our baseline before them."""
+
+OF_THE_SYSTEM = frozenset({"network", "losses", "weight_decay", "optimizer", "schedule", "batch"})
+"""The settings that the paper gives for a row; one that was changed makes another system."""
+
+TABLE_OF_CORPUS = {"voxceleb1": 2, "voxceleb2": 4}
+"""The corpora of the paper: Table 2 was trained on VoxCeleb1, Table 4 on VoxCeleb2."""
+
+BACKEND_OF_TABLE = {2: "cosine", 4: "bvector"}
+"""How the paper scored each table."""
+
+
+def rows_of(corpus: str) -> list[Row]:
+    """The rows that a corpus's results list; on corpora that are not the paper's, Table 2's."""
+    return [row for row in TABLES[TABLE_OF_CORPUS.get(corpus, 2)] if row.system]
+
+
+def paper_eer(run: RunDir, config: dict, corpus: str, trial_list: str, backend: str) -> float:
+    """The paper's EER in percent for the same system, corpus, list and back-end, or NaN.
+
+    A folder that is not named as its system holds a variation of it, which the paper has not; and
+    so does one for which the command line changed one of `OF_THE_SYSTEM`.
+    """
+    changed = {text.partition("=")[0].partition(".")[0] for text in config.get("overrides", [])}
+    table = TABLE_OF_CORPUS.get(corpus)
+    rows = [row for row in TABLES.get(table, ()) if row.system == config["system"]]
+    same = (
+        rows
+        and BACKEND_OF_TABLE[table] == backend
+        and run.system == config["system"]
+        and not changed & OF_THE_SYSTEM
+    )
+    return rows[0].eer.get(trial_list, math.nan) if same else math.nan
+
+
+def position(system: str) -> tuple[int, str]:
+    """Sort key: the paper's order, then systems that are not the paper's by name."""
+    return (ORDER.index(system) if system in ORDER else len(ORDER), system)

@@ -1,0 +1,1 @@
+"""Log mel filter bank energies: options, extraction, sliding mean, and the stage."""

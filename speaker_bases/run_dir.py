@@ -1,0 +1,114 @@
+"""Where the files of a training run lie, and what its configuration says: the one place that knows.
+
+A run is one system trained with one seed, ``<exp>/<system>/seed<k>``.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from .command_line import InputError
+from .files import atomic_write
+from .yaml_files import read_yaml
+
+REQUIRED = ("system", "seed", "loss", "features")
+"""What every configuration of a run says."""
+
+
+class RunDir:
+    """The names of the files of one run, and its configuration.
+
+    Args:
+        path: the folder; it need not exist yet.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        # stage 2
+        self.config = self.path / "config.yaml"
+        self.speakers = self.path / "speakers.txt"
+        self.model = self.path / "model.keras"
+        self.embedder = self.path / "embedder.keras"
+        self.trained = self.path / ".train.done"
+        self.log = self.path / "log.csv"
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        # what a back-end learns in stage 4
+        self.bvector = self.path / "bvector.keras"
+        self.bvector_log = self.path / "bvector.csv"
+        self.bvector_done = self.path / ".bvector.done"
+
+    @property
+    def system(self) -> str:
+        """The name of the folder that holds the system's seeds."""
+        return self.path.parent.name
+
+    # stage 3
+
+    def embeddings(self, name: str) -> Path:
+        """The scp of the embeddings of one set (``train``, ``test``); its ark lies beside it."""
+        return self.path / "embeddings" / f"{name}.scp"
+
+    def embeddings_done(self, name: str) -> Path:
+        """The stamp of those embeddings; another program's have none."""
+        return self.path / "embeddings" / f".{name}.done"
+
+    # stage 4
+
+    def scores(self, trial_list: str, backend: str = "cosine") -> Path:
+        """The scores of one trial list: lines of ``enrol test score``."""
+        return self.path / "scores" / f"{trial_list}.{backend}.txt"
+
+    def scores_done(self, trial_list: str, backend: str = "cosine") -> Path:
+        """The stamp of those scores; another program's have none."""
+        return self.path / "scores" / f".{trial_list}.{backend}.txt.done"
+
+    def scored(self) -> Iterator[tuple[str, str]]:
+        """The trial list and the back-end of every score file."""
+        for path in sorted((self.path / "scores").glob("[!.]*.*.txt")):
+            trial_list, backend = path.name.removesuffix(".txt").rsplit(".", 1)
+            yield trial_list, backend
+
+    # what the files hold
+
+    def read_config(self) -> dict:
+        """Read ``config.yaml``.
+
+        Raises:
+            InputError: if it is missing, is not YAML, or lacks one of `REQUIRED`.
+        """
+        if not self.config.is_file():
+            raise InputError(f"{self.config}: missing; train the system first (stage 2)")
+        config = read_yaml(self.config)
+        missing = [key for key in REQUIRED if key not in config]
+        if missing:
+            raise InputError(f"{self.config}: lacks {', '.join(missing)}; train the system again")
+        return config
+
+    def write_config(self, config: dict) -> None:
+        """Write ``config.yaml``, whole or not at all."""
+        with atomic_write(self.config) as file:
+            yaml.safe_dump(config, file, sort_keys=False, allow_unicode=True)
+
+    def read_speakers(self) -> list[str]:
+        """The training speakers in the order of their bases; none for a baseline.
+
+        Raises:
+            InputError: if ``speakers.txt`` is missing.
+        """
+        if not self.speakers.is_file():
+            raise InputError(f"{self.speakers}: missing; finish the training first (stage 2)")
+        return self.speakers.read_text(encoding="utf-8").split()
+
+    def write_speakers(self, speakers: list[str]) -> None:
+        """Write ``speakers.txt``, a line each."""
+        with atomic_write(self.speakers) as file:
+            file.writelines(f"{speaker}\n" for speaker in speakers)
+
+
+def runs(exp: str | os.PathLike) -> Iterator[RunDir]:
+    """The runs under ``<exp>`` that have a configuration, by system and seed."""
+    for config in sorted(Path(exp).glob("*/seed*/config.yaml")):
+        yield RunDir(config.parent)
