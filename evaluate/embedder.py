@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from ..kaldi_feats.files import InputError
-from ..losses import SpeakerBases  # noqa: F401  a saved model names its layers' classes,
-from ..models import resnet  # noqa: F401  which must be registered by then
+from ..losses import SpeakerBases  # noqa: F401  must be registered when a saved model is loaded
+from ..models import saving
 from ..models.experiment import ExperimentDir
 
 
@@ -52,6 +52,6 @@ def load_model(path) -> keras.Model:
         InputError: if Keras cannot load it.
     """
     try:
-        return keras.saving.load_model(path, compile=False)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise InputError(f"{path}: Keras cannot load this model: {error}") from error
+        return saving.load_model(path)
+    except ValueError as error:
+        raise InputError(str(error)) from error

@@ -1,16 +1,14 @@
 """The networks: the ResNets of Table 1 and Table 3; `models.bvector` has the back-end's."""
 
-__all__ = ["TABLES", "ExperimentDir", "ResNetTable", "resnet34"]
+from .networks import NETWORKS
+from .resnet import ResNetTable, resnet34
+
+__all__ = ["NETWORKS", "ExperimentDir", "ResNetTable", "resnet34"]
 
 
 def __getattr__(name: str):
-    # On demand: tools that only need to know where a system's files lie do not wait for Keras.
     if name == "ExperimentDir":
         from .experiment import ExperimentDir
 
         return ExperimentDir
-    if name in __all__:
-        from . import resnet
-
-        return getattr(resnet, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

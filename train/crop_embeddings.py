@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
 from ..kaldi_feats.files import InputError
 from ..kaldi_feats.reader import FeatureReader
-from ..models import ExperimentDir, resnet34  # noqa: F401  registers the saved model's layers
+from ..models import ExperimentDir
+from ..models.saving import load_model
 from .config import read_config
 from .crops import repeated
 
@@ -30,12 +30,16 @@ def embed_crops(
         float32 `(utterances * crops, dim)`, utterance by utterance.
 
     Raises:
-        InputError: if an utterance has no features, or the system no configuration.
+        InputError: if an utterance has no features, or the system no configuration or
+            no network that can be loaded.
     """
     config = read_config(system.config)
     if config is None:
         raise InputError(f"{system.config}: missing; train the system first (stage 2)")
-    backbone = keras.saving.load_model(system.embedder, compile=False)
+    try:
+        backbone = load_model(system.embedder)
+    except ValueError as error:
+        raise InputError(str(error)) from error
     rows = []
     for utterance in utterances:
         if utterance not in reader:

@@ -14,8 +14,8 @@ from ..losses import (
     HardNegativeMining,
     SpeakerBases,
 )
-from ..models import resnet34
-from .fused_normalization import use_fused_normalization
+from ..models import NETWORKS
+from .fused_normalization import FUSED_NORMALIZATION
 from .schedules import learning_rate
 
 KERAS_REDUCTION = {"sum": "sum", "mean": "sum_over_batch_size"}
@@ -47,13 +47,14 @@ def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.
         num_speakers: N, the number of training speakers.
         steps: mini-batches of the whole training, for schedules that end with it.
     """
-    use_fused_normalization()
     losses = config["losses"]
     decay = keras.regularizers.L2(config["weight_decay"]) if config["weight_decay"] else None
-    backbone = resnet34(
-        config["network"], bn_momentum=config["bn_momentum"], kernel_regularizer=decay
+    backbone = NETWORKS[config["network"]](
+        bn_momentum=config["bn_momentum"],
+        kernel_regularizer=decay,
+        fused_normalization=FUSED_NORMALIZATION,
     )
-    features = keras.Input((None, backbone.input_shape[-1]), name="features")
+    features = keras.Input((None, backbone.input_shape[-1]), dtype="float32", name="features")
     speakers = keras.Input((), dtype="int32", name="speakers")
     output = backbone(features)
     if "center" in losses:

@@ -1,0 +1,19 @@
+"""The networks by name."""
+
+from collections.abc import Callable
+from functools import partial
+
+import keras
+
+from .resnet import resnet34
+
+NETWORKS: dict[str, Callable[..., keras.Model]] = {
+    "table1": partial(resnet34, "table1"),
+    "table3": partial(resnet34, "table3"),
+}
+"""What a configuration's `network` may be.
+
+Each takes `bn_momentum`, `kernel_regularizer`, `fused_normalization` and `name`, as `resnet34`
+does, and gives a model from features `(batch_size, frames, bands)` to embeddings
+`(batch_size, dim)` that leaves masked frames out.
+"""
