@@ -16,14 +16,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from keras import layers
 
 from speaker_bases.losses import SpeakerBases
-from speaker_bases.models import residual_stage, resnet34
-from speaker_bases.train.fused_normalization import use_fused_normalization
+from speaker_bases.models import NETWORKS
+from speaker_bases.train.fused_normalization import FUSED_NORMALIZATION
 
 POLICIES = ("float32", "mixed_bfloat16")
-FUSED = residual_stage.FusedBatchNormalization
+WAYS = {"Keras": None, "fused": FUSED_NORMALIZATION}
 
 
 def main() -> int:
@@ -36,15 +35,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9, help="timed (default: 9)")
     parser.add_argument("--jit", action="store_true", help="compile with XLA (always on JAX)")
     args = parser.parse_args()
-    use_fused_normalization()
 
     rng = np.random.default_rng(0)
     features = rng.normal(size=(args.batch, args.frames, 64)).astype("float32")
     speakers = rng.integers(0, args.speakers, args.batch)
     models = {}
     for policy in POLICIES:
-        for norm in (layers.BatchNormalization, FUSED):
-            models[policy, norm] = training_model(args, policy, norm)
+        for name, operation in WAYS.items():
+            models[policy, name] = training_model(args, policy, operation)
     seconds = {way: [] for way in models}
     for number in range(args.rounds + 2):  # two to compile and to warm up
         for way, model in models.items():
@@ -52,24 +50,22 @@ def main() -> int:
             model.train_on_batch(features, speakers)
             if number >= 2:
                 seconds[way].append(time.perf_counter() - start)
-    reference = np.median(seconds[POLICIES[0], layers.BatchNormalization])
+    reference = np.median(seconds[POLICIES[0], "Keras"])
     print("| dtype policy | batch normalization | s a step | crops a second | / Keras's float32 |")
     print("| --- | --- | ---: | ---: | ---: |")
-    for (policy, norm), times in seconds.items():
+    for (policy, name), times in seconds.items():
         step = np.median(times)
         print(
-            f"| {policy} | {'fused' if norm is FUSED else 'Keras'} | {step:.2f} | "
-            f"{args.batch / step:.0f} | {step / reference:.2f} |"
+            f"| {policy} | {name} | {step:.2f} | {args.batch / step:.0f} | {step / reference:.2f} |"
         )
     return 0
 
 
-def training_model(args: argparse.Namespace, policy: str, norm: type) -> keras.Model:
-    """A compiled system softmax whose convolutions are normalized by `norm`."""
+def training_model(args: argparse.Namespace, policy: str, operation) -> keras.Model:
+    """A compiled system softmax whose batch normalizations are computed by `operation`."""
     keras.config.set_dtype_policy(policy)
-    residual_stage.FusedBatchNormalization = norm
     try:
-        backbone = resnet34(args.network)
+        backbone = NETWORKS[args.network](fused_normalization=operation)
         inputs = keras.Input((args.frames, 64))
         model = keras.Model(inputs, SpeakerBases(args.speakers)(backbone(inputs)))
         model.compile(
@@ -78,7 +74,6 @@ def training_model(args: argparse.Namespace, policy: str, norm: type) -> keras.M
             jit_compile=args.jit or keras.backend.backend() == "jax",
         )
     finally:
-        residual_stage.FusedBatchNormalization = FUSED
         keras.config.set_dtype_policy("float32")
     return model
 

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from ..command_line import InputError
-from ..losses import SpeakerBases  # noqa: F401  a saved model names its layers' classes,
-from ..models import resnet  # noqa: F401  which must be registered by then
+from ..losses import SpeakerBases  # noqa: F401  must be registered when a saved model is loaded
+from ..models.saving import load_model
 from ..run_dir import RunDir
 
 
@@ -43,15 +43,3 @@ def load_embedder(run: RunDir) -> UtteranceEmbedder:
     if not run.embedder.is_file():
         raise InputError(f"{run.embedder}: missing; finish the training first (stage 2)")
     return UtteranceEmbedder(load_model(run.embedder))
-
-
-def load_model(path) -> keras.Model:
-    """Load a saved model of this project, for inference only.
-
-    Raises:
-        InputError: if Keras cannot load it.
-    """
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise InputError(f"{path}: Keras cannot load this model: {error}") from error

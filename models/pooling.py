@@ -16,7 +16,7 @@ class AddChannel(layers.Layer):
     """
 
     def call(self, x):
-        return x[..., None]
+        return ops.expand_dims(x, -1)
 
     def compute_mask(self, x, mask=None):
         return mask

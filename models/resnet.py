@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from .conv_batch_norm import ConvBatchNorm
 from .pooling import AddChannel, MaskedGlobalAveragePooling
-from .residual_stage import LEAKY_RELU_SLOPE, ConvBatchNorm, ResidualStage
 
 NUM_MEL_BINS = 64
+LEAKY_RELU_SLOPE = 0.3
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,27 @@ class Backbone(keras.Model):
     def compute_mask(self, inputs, previous_mask=None):
         return None
 
+    def save(self, filepath, *args, **kwargs):
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                "Invalid value for argument `filepath`. Expected a `.keras` file: Keras cannot "
+                f"load this class from HDF5. Received: filepath={filepath}"
+            )
+        super().save(filepath, *args, **kwargs)
+
 
 def resnet34(
     table: str | ResNetTable = "table1",
     bn_momentum: float = 0.99,
     kernel_regularizer=None,
+    fused_normalization=None,
     name: str = "backbone",
 ) -> keras.Model:
     """The modified ResNet-34 of Heo et al. 2019, from features to embeddings.
 
-    Layers are named as the table's rows: `conv1`, `res1` .. `res4`, `pool` and, in Table 3,
-    `dense`. Utterances of different lengths go through in one batch with a Keras mask, and each
-    then has the embedding that it would have alone::
+    The layers whose outputs are the table's rows have their names: `conv1`, `res1` .. `res4`,
+    `pool` and, in Table 3, `dense`. Utterances of different lengths go through in one batch with
+    a Keras mask, and each then has the embedding that it would have alone::
 
         embeddings = resnet34()(features, mask=num_frames[:, None] > ops.arange(frames))
 
@@ -72,6 +82,8 @@ def resnet34(
             0.99 needs many hundreds of steps; take 0.9 for a short training.
         kernel_regularizer: a Keras regularizer for the kernels of all convolutions and of the
             dense layer; biases and normalizations have none.
+        fused_normalization: what computes the batch normalizations while training, instead of
+            Keras's own; see `FusedBatchNormalization`.
         name: of the model.
 
     Input shape:
@@ -96,15 +108,19 @@ def resnet34(
                 f"Expected one of {sorted(TABLES)}. Received: table={table!r}"
             )
         table = TABLES[table]
-    options = {"momentum": bn_momentum, "kernel_regularizer": kernel_regularizer}
+    options = {
+        "momentum": bn_momentum,
+        "kernel_regularizer": kernel_regularizer,
+        "fused_normalization": fused_normalization,
+    }
 
-    features = keras.Input((None, NUM_MEL_BINS), name="features")
+    features = keras.Input((None, NUM_MEL_BINS), dtype="float32", name="features")
     x = AddChannel(name="channel")(features)
     x = ConvBatchNorm(table.conv1_filters, 7, table.conv1_strides, **options, name="conv1")(x)
     x = layers.LeakyReLU(LEAKY_RELU_SLOPE, name="conv1_activation")(x)
     rows = zip(table.stage_filters, table.stage_blocks, table.stage_strides, strict=True)
     for number, (filters, blocks, strides) in enumerate(rows, start=1):
-        x = ResidualStage(filters, blocks, strides, **options, name=f"res{number}")(x)
+        x = residual_stage(x, filters, blocks, strides, f"res{number}", **options)
     # From here on float32 whatever the policy: the sum over hundreds of frames, and the embedding,
     # from which cosines and losses are computed.
     x = MaskedGlobalAveragePooling(dtype="float32", name="pool")(x)
@@ -117,3 +133,50 @@ def resnet34(
             name="dense",
         )(x)
     return Backbone(features, x, name=name)
+
+
+def residual_stage(x, filters: int, blocks: int, strides: tuple[int, int], name: str, **options):
+    """`blocks` residual blocks of two 3x3 convolutions: one `Res` row of Table 1 or Table 3.
+
+    A block is convolution, batch normalization, LeakyReLU(0.3), convolution, batch
+    normalization; its input is added, and a LeakyReLU(0.3) comes last (He et al. 2016a,
+    "post-activation"). The first block has the stage's stride, and where that or the number of
+    channels changes the shape, its input goes through a strided 1x1 convolution and batch
+    normalization before the addition.
+
+    Args:
+        x: Keras tensor `(batch_size, frames, bands, channels)`.
+        filters: number of output channels.
+        blocks: number of blocks.
+        strides: pair of strides of the first block, over frames and over bands.
+        name: of the layer that the stage ends in, and what the others' names begin with.
+        **options: further arguments of every `ConvBatchNorm`.
+
+    Returns:
+        Keras tensor `(batch_size, ceil(frames / strides[0]), ceil(bands / strides[1]), filters)`.
+    """
+    pairs = [
+        (
+            ConvBatchNorm(
+                filters,
+                3,
+                strides if block == 0 else (1, 1),
+                **options,
+                name=f"{name}_conv{block}a",
+            ),
+            ConvBatchNorm(filters, 3, **options, name=f"{name}_conv{block}b"),
+        )
+        for block in range(blocks)
+    ]
+    shortcut = None
+    if strides != (1, 1) or x.shape[-1] != filters:
+        # After the stage's other convolutions: a seed's initial weights follow this order.
+        shortcut = ConvBatchNorm(filters, 1, strides, **options, name=f"{name}_shortcut")
+    for block, (conv_a, conv_b) in enumerate(pairs):
+        y = layers.LeakyReLU(LEAKY_RELU_SLOPE, name=f"{name}_activation{block}")(conv_a(x))
+        if block == 0 and shortcut is not None:
+            x = shortcut(x)
+        x = layers.Add(name=f"{name}_add{block}")([x, conv_b(y)])
+        last = block == blocks - 1
+        x = layers.LeakyReLU(LEAKY_RELU_SLOPE, name=name if last else f"{name}_block{block}")(x)
+    return x

@@ -1,9 +1,12 @@
-"""A Keras model in a file, whole or not at all."""
+"""Keras models in files: written whole or not at all, and loaded for inference."""
 
 import os
+import textwrap
 from pathlib import Path
 
 import keras
+
+from ..command_line import InputError
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -14,3 +17,27 @@ def save_model(model: keras.Model, path: Path) -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def load_model(path: str | os.PathLike) -> keras.Model:
+    """Load a model of this project from a `.keras` file, without its losses and optimizer.
+
+    Args:
+        path: the file. The layers in it must be registered by now; the networks' are.
+
+    Raises:
+        InputError: if Keras cannot load it.
+    """
+    try:
+        return keras.saving.load_model(os.fspath(path), compile=False)
+    # Zip, JSON, HDF5 and Keras have an error of their own for each way a file can be damaged.
+    except Exception as error:
+        if "'ResidualStage'" in str(error):
+            raise InputError(
+                f"{path}: holds a layer, ResidualStage, that the networks no longer have; train "
+                "the system again (stage 2)"
+            ) from error
+        # Keras puts the configuration of the whole model before what went wrong, and after it.
+        reason = str(error).split("Exception encountered: ")[-1].split("\n\n")[0]
+        reason = textwrap.shorten(reason, 300) or type(error).__name__
+        raise InputError(f"{path}: Keras cannot load this model: {reason}") from error

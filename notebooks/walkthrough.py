@@ -144,10 +144,9 @@ PAPER = {  # row of Table 1: output, in frames x bands x channels; kernel; strid
 }
 keras.utils.set_random_seed(0)
 network = resnet34("table1")
-shape, ours = (None, 304, 64), {}
-for layer in network.layers[1:]:
-    shape = layer.compute_output_shape(shape)
-    ours[layer.name] = shape[1:]
+table = keras.Model(network.input, [network.get_layer(row).output for row in PAPER])
+shapes = table.compute_output_shape((None, 304, 64))
+ours = {row: shape[1:] for row, shape in zip(PAPER, shapes, strict=True)}
 rows = [f"| {r} | {' | '.join(PAPER[r])} | {' x '.join(map(str, ours[r]))} |" for r in PAPER]
 head = "| row | output | kernel | stride | ours at l = 304 |\n|---|---|---|---|---|\n"
 display(Markdown(head + "\n".join(rows)))
@@ -1031,7 +1030,7 @@ print(f"the least there can be for bases: {-1 / (NUM_SPEAKERS - 1):+.4f}")
 # | $L_{BC}$, Eq. 9 | `losses/between_speaker_variation.py` | `BetweenSpeakerVariation` |
 # | $L_H$, Eq. 10 | `losses/hard_negative_mining.py` | `HardNegativeMining` |
 # | mining among many speakers | `losses/_ops.py` | `hardest_negatives` |
-# | Tables 1 and 3 | `models/resnet.py` | `resnet34`, `TABLES` |
+# | Tables 1 and 3 | `models/resnet.py` | `resnet34`, `NETWORKS` |
 # | a row of Table 2 | `conf/systems/proposed2.yaml` | |
 # | that row as a Keras model | `train/systems.py` | `build_model` |
 # | crops | `train/crops.py` | `CropStream` |

@@ -55,6 +55,9 @@ def main(argv: list[str] | None = None) -> int:
         config = load_config(args.system, args.corpus, overrides)
         if args.check:
             TrainingData(args.data_dir).check(config)
+            from ..models import NETWORKS  # Keras takes seconds to import
+
+            NETWORKS.find(config["network"])
             return
         # Keras takes seconds to import: not before the settings are known to be good.
         from .trainer import train

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 
 from ..losses import SpeakerBases
-from ..models import resnet34
-from .fused_normalization import use_fused_normalization
+from ..models import NETWORKS
+from .fused_normalization import FUSED_NORMALIZATION
 from .losses import LOSSES
 from .schedules import learning_rate
 
@@ -23,13 +23,14 @@ def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.
         num_speakers: N, the number of training speakers.
         steps: mini-batches of the whole training, for schedules that end with it.
     """
-    use_fused_normalization()
     losses = config["losses"]
     decay = keras.regularizers.L2(config["weight_decay"]) if config["weight_decay"] else None
-    backbone = resnet34(
-        config["network"], bn_momentum=config["bn_momentum"], kernel_regularizer=decay
+    backbone = NETWORKS.find(config["network"])(
+        bn_momentum=config["bn_momentum"],
+        kernel_regularizer=decay,
+        fused_normalization=FUSED_NORMALIZATION,
     )
-    features = keras.Input((None, backbone.input_shape[-1]), name="features")
+    features = keras.Input((None, backbone.input_shape[-1]), dtype="float32", name="features")
     speakers = keras.Input((), dtype="int32", name="speakers")
     output = backbone(features)
     built = {

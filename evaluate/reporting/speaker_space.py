@@ -77,7 +77,7 @@ def load_bases(run: RunDir) -> np.ndarray:
     """
     if not run.model.is_file():
         raise InputError(f"{run.model}: missing; finish the training first (stage 2)")
-    from ..embedder import load_model
+    from ...models.saving import load_model
 
     model = load_model(run.model)
     try:

@@ -1,25 +1,69 @@
 """The fused batch normalization is Keras's own, in values, gradients and moving statistics."""
 
+import subprocess
+import sys
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
-from speaker_bases.models.batch_normalization import FusedBatchNormalization
-from speaker_bases.train.fused_normalization import use_fused_normalization
+from speaker_bases.models import ResNetTable, batch_normalization, resnet34
+from speaker_bases.train.fused_normalization import FUSED_NORMALIZATION
 
+FusedBatchNormalization = partial(
+    batch_normalization.FusedBatchNormalization, fused_normalization=FUSED_NORMALIZATION
+)
 SHAPE = (4, 6, 5, 3)
+SMALL = ResNetTable(4, (1, 2), (4, 8), (1, 1), ((1, 1), (2, 2)), None)
 
 
-@pytest.fixture(autouse=True)
-def fused(monkeypatch):
-    monkeypatch.setattr(FusedBatchNormalization, "fused_operation", None)
-    use_fused_normalization()
+def test_there_is_an_operation_on_tensorflow_and_on_no_other_backend():
+    assert (FUSED_NORMALIZATION is not None) == (keras.backend.backend() == "tensorflow")
 
 
-def test_the_operation_is_used_on_tensorflow_and_on_no_other_backend():
-    is_used = FusedBatchNormalization().fused_operation is not None
-    assert is_used == (keras.backend.backend() == "tensorflow")
+def test_every_normalization_of_a_network_uses_the_operation_it_is_given():
+    calls = []
+
+    def operation(x, gamma, beta, epsilon):
+        calls.append(x.shape)
+        return x, ops.zeros(x.shape[-1]), ops.ones(x.shape[-1])
+
+    features = np.random.default_rng(3).normal(size=(2, 8, 64)).astype("float32")
+    model = resnet34(SMALL, fused_normalization=operation)
+    model(features, training=True)
+    assert len(calls) == 6  # conv1, two blocks and a shortcut
+    for arguments in ({}, {"training": True, "mask": np.ones((2, 8), bool)}):
+        model(features, **arguments)
+        assert len(calls) == 6
+    resnet34(SMALL)(features, training=True)
+    assert len(calls) == 6
+
+
+def test_a_loaded_network_has_its_operation_where_it_is_registered(tmp_path):
+    resnet34(SMALL, fused_normalization=FUSED_NORMALIZATION).save(tmp_path / "embedder.keras")
+    loaded = keras.saving.load_model(tmp_path / "embedder.keras")
+    assert loaded.get_layer("conv1").norm.fused_normalization is FUSED_NORMALIZATION
+
+
+def test_a_network_trained_with_it_loads_where_only_the_networks_are_known(tmp_path):
+    model = resnet34(SMALL, fused_normalization=FUSED_NORMALIZATION)
+    features = np.random.default_rng(4).normal(size=(2, 8, 64)).astype("float32")
+    model(features, training=True)
+    model.save(tmp_path / "embedder.keras")
+    np.save(tmp_path / "features.npy", features)
+    program = (
+        "import sys, keras, numpy as np, speaker_bases.models\n"
+        "model = keras.saving.load_model(sys.argv[1] + '/embedder.keras')\n"
+        "assert 'speaker_bases.train' not in sys.modules\n"
+        "assert model.get_layer('conv1').norm.fused_normalization is None\n"
+        "out = model(np.load(sys.argv[1] + '/features.npy'))\n"
+        "np.save(sys.argv[1] + '/out.npy', keras.ops.convert_to_numpy(out))\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    expected = keras.ops.convert_to_numpy(model(features))
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, rtol=1e-5, atol=1e-5)
 
 
 def trained_once(kind, x, weights, dtype="float32", jit_compile=False):

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
 from ....command_line import InputError
 from ....kaldi_feats.reader import FeatureReader, repeated
-from ....models import resnet34  # noqa: F401  registers the saved model's layers
+from ....models.saving import load_model
 from ....run_dir import RunDir
 
 
@@ -29,10 +28,11 @@ def embed_crops(
         float32 `(utterances * crops, dim)`, utterance by utterance.
 
     Raises:
-        InputError: if an utterance has no features, or the system no configuration.
+        InputError: if an utterance has no features, or the system no configuration or
+            no network that can be loaded.
     """
     config = run.read_config()
-    backbone = keras.saving.load_model(run.embedder, compile=False)
+    backbone = load_model(run.embedder)
     rows = []
     for utterance in utterances:
         if utterance not in reader:

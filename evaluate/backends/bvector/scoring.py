@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 from ....command_line import InputError
 from ....files import digest
+from ....models.saving import load_model
 from ....run_dir import RunDir
-from ...embedder import load_model
 from .network import SAME_SPEAKER
 
 BLOCK = 4096
