@@ -16,6 +16,7 @@
 # Options (--name value or --name=value) and their defaults:
 stage=0                     # first stage to run
 stop_stage=5                # last stage to run
+conf=conf                   # folder of systems/*.yaml and corpora/*.yaml
 corpus=synthetic            # one of conf/corpora: synthetic, librispeech, voxceleb1 or voxceleb2
 corpus_dir=                 # where the corpus is (not for synthetic, which is made under --data)
 test_corpus_dir=            # voxceleb2: where VoxCeleb1 is, which is all for test
@@ -45,7 +46,7 @@ use_active_env=false        # true: the Python environment that is active, inste
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-options=" stage stop_stage corpus corpus_dir test_corpus_dir download trials systems seeds data exp nj epochs
+options=" stage stop_stage conf corpus corpus_dir test_corpus_dir download trials systems seeds data exp nj epochs
   backend fbank_config prepare_opts fbank_opts train_opts backend_opts plugin use_active_env "
 
 fail() { echo "run.sh: error: $*" >&2; exit 1; }
@@ -79,15 +80,15 @@ for name in nj epochs; do # epochs may be left to the corpus file
 done
 [[ $stage =~ ^[0-5]$ && $stop_stage =~ ^[0-5]$ ]] || fail "--stage and --stop-stage are 0 to 5"
 [ "$stage" -le "$stop_stage" ] || fail "--stage $stage is behind --stop-stage $stop_stage: nothing to do"
-[ -f "conf/corpora/$corpus.yaml" ] ||
-  fail "--corpus: no such corpus '$corpus'; there are: $(cd conf/corpora && echo *.yaml | sed 's/\.yaml//g')"
-named_systems=$(sed -n 's/^systems: *\([^#]*[^# ]\).*/\1/p' "conf/corpora/$corpus.yaml")
+[ -f "$conf/corpora/$corpus.yaml" ] ||
+  fail "--corpus: no such corpus '$corpus'; there are: $(cd "$conf/corpora" && echo *.yaml | sed 's/\.yaml//g')"
+named_systems=$(sed -n 's/^systems: *\([^#]*[^# ]\).*/\1/p' "$conf/corpora/$corpus.yaml")
 systems=${systems:-$named_systems}
 [[ $systems =~ [^[:space:]] ]] || fail "--systems is empty; such as \"softmax proposed2\""
 [[ $seeds =~ [^[:space:]] ]] || fail "--seeds is empty; such as \"0 1\""
 for system in $systems; do
-  [ -f "conf/systems/$system.yaml" ] ||
-    fail "--systems: no such system '$system'; there are: $(cd conf/systems && echo *.yaml | sed 's/\.yaml//g')"
+  [ -f "$conf/systems/$system.yaml" ] ||
+    fail "--systems: no such system '$system'; there are: $(cd "$conf/systems" && echo *.yaml | sed 's/\.yaml//g')"
 done
 for seed in $seeds; do
   [[ $seed =~ ^[0-9]+$ ]] || fail "--seeds are whole numbers, not '$seed'"
@@ -135,8 +136,8 @@ fi
 # shellcheck disable=SC2086
 train() { # RUN [more options]
   local system=${1#"$exp/"}
-  python -m speaker_bases.train --system "conf/systems/${system%/*}.yaml" \
-    --corpus "conf/corpora/$corpus.yaml" --data-dir "$data/train" --run "$1" \
+  python -m speaker_bases.train --system "$conf/systems/${system%/*}.yaml" \
+    --corpus "$conf/corpora/$corpus.yaml" --data-dir "$data/train" --run "$1" \
     --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} "${plugins[@]}" $train_opts "${@:2}"
 }
 
@@ -175,5 +176,5 @@ fi
 if runs_stage 5; then
   begin_stage 5 "tables and figures in $exp"
   python -m speaker_bases.evaluate.report --exp "$exp" --data "$data" \
-    --corpus-conf "conf/corpora/$corpus.yaml" --command "$command" "${plugins[@]}"
+    --corpus-conf "$conf/corpora/$corpus.yaml" --command "$command" "${plugins[@]}"
 fi
