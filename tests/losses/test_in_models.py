@@ -212,7 +212,7 @@ WRONG = [
     (lambda: GE2E(init_weight=0), "init_weight"),
     (lambda: GE2E(reduction="mean_with_sample_weight"), "reduction"),
     (lambda: CenterLoss(5, reduction=None), "reduction"),
-    (lambda: AdditiveMarginSoftmax(reduction="none"), "reduction"),
+    (lambda: AdditiveMarginSoftmax(reduction="mean_with_sample_weight"), "reduction"),
     (lambda: HardNegativeMining(reduction="average"), "reduction"),
     (lambda: BetweenSpeakerVariation(reduction="total"), "reduction"),
 ]
