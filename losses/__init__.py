@@ -1,11 +1,16 @@
-"""The losses of the paper, each a Keras layer, loss or callback."""
+"""The losses of the paper, each a Keras layer, loss, regularizer or callback, and a function.
 
-from .additive_margin_softmax import AdditiveMarginSoftmax
-from .between_speaker_variation import BetweenSpeakerVariation
-from .center_loss import CenterLoss
+As in `keras.losses`, the functions give the losses one by one: of each utterance, unreduced. A
+function has the name of the module it is in and, as an attribute of this package, comes before it.
+"""
+
+from .additive_margin_softmax import AdditiveMarginSoftmax, additive_margin_softmax
+from .between_speaker_variation import BetweenSpeakerVariation, between_speaker_variation
+from .center_loss import CenterLoss, center_loss
 from .center_update import CenterUpdate
-from .ge2e import GE2E
-from .hard_negative_mining import HardNegativeMining
+from .ge2e import GE2E, ge2e
+from .hard_negative_mining import HardNegativeMining, hard_negative_mining
+from .speaker_accuracy import SpeakerAccuracy, speaker_accuracy
 from .speaker_bases import SpeakerBases
 
 __all__ = [
@@ -15,5 +20,12 @@ __all__ = [
     "CenterLoss",
     "CenterUpdate",
     "HardNegativeMining",
+    "SpeakerAccuracy",
     "SpeakerBases",
+    "additive_margin_softmax",
+    "between_speaker_variation",
+    "center_loss",
+    "ge2e",
+    "hard_negative_mining",
+    "speaker_accuracy",
 ]

@@ -3,7 +3,29 @@
 import keras
 from keras import ops
 
-from ._ops import check_reduction, inverse_norms, product
+from .arguments import check_number, check_reduction
+from .cosines import in_float32, inverse_norms, product
+
+
+@keras.saving.register_keras_serializable(package="speaker_bases")
+def between_speaker_variation(bases):
+    """L_BC, Eq. 9: the sum of the cosines between all pairs of bases, in closed form.
+
+    The equation: see `BetweenSpeakerVariation`.
+
+    Args:
+        bases: Shape `(dim, num_speakers)`, one column a speaker.
+
+    Returns:
+        A scalar, the sum over the N (N - 1) ordered pairs.
+
+    Example:
+
+    >>> bases = np.array([[1.0, 0.0, 3.0], [0.0, 2.0, 3.0]], "float32")
+    >>> print(f"{float(between_speaker_variation(bases)):.4f}")  # 2 (0 + 0.7071 + 0.7071)
+    2.8284
+    """
+    return _sum_of_cosines(in_float32(bases))
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
@@ -25,10 +47,10 @@ class BetweenSpeakerVariation(keras.regularizers.Regularizer):
     has one column a speaker: `Dense(1211, kernel_regularizer=BetweenSpeakerVariation())`.
 
     Args:
-        weight: By which the loss is multiplied.
-        scale: By which each cosine is multiplied.
-        reduction: `"sum"` over the N (N - 1) pairs, as Eq. 9 has it, or `"mean"`. At N = 1,211
-            they differ by a factor of 1.5 million.
+        weight: By which the loss is multiplied, at least 0.
+        scale: By which each cosine is multiplied, above 0.
+        reduction: `"sum"` over the N (N - 1) pairs, as Eq. 9 has it, or `"mean"` (also
+            `"sum_over_batch_size"`). At N = 1,211 they differ by a factor of 1.5 million.
 
     Call arguments:
         bases: Shape `(dim, num_speakers)`, one column a speaker. A column of zeros has no
@@ -38,7 +60,7 @@ class BetweenSpeakerVariation(keras.regularizers.Regularizer):
         A scalar.
 
     Raises:
-        ValueError: If `reduction` is neither `"sum"` nor `"mean"`.
+        ValueError: If an argument is none of the above.
 
     Example:
 
@@ -48,15 +70,12 @@ class BetweenSpeakerVariation(keras.regularizers.Regularizer):
     """
 
     def __init__(self, weight=1.0, scale=1.0, reduction="sum"):
-        self.weight = weight
-        self.scale = scale
-        self.reduction = check_reduction(reduction)
+        self.weight = check_number("weight", weight, least=0)
+        self.scale = check_number("scale", scale, above=0)
+        self.reduction = check_reduction(reduction, scalar=True)
 
     def __call__(self, bases):
-        bases = ops.convert_to_tensor(bases)
-        if keras.backend.standardize_dtype(bases.dtype) != "float64":
-            bases = ops.cast(bases, "float32")
-        loss = _sum_of_cosines(bases)
+        loss = between_speaker_variation(bases)
         if self.reduction == "mean":
             num_speakers = bases.shape[1]
             loss = loss / max(num_speakers * (num_speakers - 1), 1)

@@ -2,7 +2,8 @@
 
 import keras
 
-from .center_loss import CenterLoss
+from .arguments import check_number
+from .center_loss import ALPHA
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
@@ -32,15 +33,10 @@ class CenterUpdate(keras.callbacks.Callback):
 
     def __init__(self, alpha=0.5):
         super().__init__()
-        if not 0 <= alpha <= 1:
-            raise ValueError(
-                "Invalid value for argument `alpha`. Expected a number between 0 and 1. "
-                f"Received: alpha={alpha}"
-            )
-        self.alpha = alpha
+        self.alpha = check_number("alpha", alpha, least=0, most=1)
 
     def on_train_begin(self, logs=None):
-        if not self._centers():
+        if not self._alphas():
             raise ValueError("CenterUpdate found no CenterLoss layer in the model.")
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -50,12 +46,13 @@ class CenterUpdate(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         self._set_alpha(0.0)
 
-    def _centers(self):
-        return [layer for layer in self.model._flatten_layers() if isinstance(layer, CenterLoss)]
+    def _alphas(self):
+        # The weights of a model are all at hand, however deep the layers that have them lie.
+        return [weight for weight in self.model.weights if weight.name == ALPHA]
 
     def _set_alpha(self, alpha):
-        for layer in self._centers():
-            layer.alpha.assign(alpha)
+        for weight in self._alphas():
+            weight.assign(alpha)
 
     def get_config(self):
         return {"alpha": self.alpha}

@@ -3,15 +3,62 @@
 import keras
 from keras import ops
 
-from ._ops import (
-    as_labels,
+from .arguments import (
     check_count,
     check_num_negatives,
+    check_number,
     check_reduction,
-    hardest_negatives,
-    known_labels,
-    nan_unless,
+    invalid,
 )
+from .cosines import in_float32
+from .labels import as_labels, known_labels, nan_unless
+from .mining import hardest_negatives
+
+
+@keras.saving.register_keras_serializable(package="speaker_bases")
+def hard_negative_mining(y_true, y_pred, num_negatives=100, scale=1.0):
+    """L_H of each utterance, Eq. 10: the sum over its H hardest negatives.
+
+    The equation and what the arguments are: see `HardNegativeMining`.
+
+    Args:
+        y_true: Labels, integers of shape `(batch,)` or `(batch, 1)`.
+        y_pred: Cosines of shape `(batch, num_speakers)` or `(batch, 1, 1 + H)`.
+        num_negatives: H.
+        scale: s.
+
+    Returns:
+        Losses of shape `(batch,)`.
+
+    Example:
+
+    >>> cosines = np.array([[0.9, 0.1, -0.2]], "float32")
+    >>> losses = hard_negative_mining(np.array([0]), cosines, num_negatives=1)
+    >>> print(f"{float(losses[0]):.4f}")  # log(1 + exp(0.1 - 0.9))
+    0.3711
+    """
+    cosines = _target_then_negatives(y_true, in_float32(y_pred), num_negatives)
+    target, negatives = cosines[:, :1], cosines[:, 1:]
+    return ops.sum(ops.softplus(scale * (negatives - target)), axis=1)
+
+
+def _target_then_negatives(y_true, y_pred, num_negatives: int):
+    """The cosines that Eq. 10 is about, (batch, 1 + H).
+
+    The number of dimensions tells what came; the width cannot, as 1 + H may also be N.
+    """
+    width = y_pred.shape[-1]
+    if len(y_pred.shape) == 3:
+        if width != 1 + num_negatives:
+            raise invalid(
+                "num_negatives", f"the same as in SpeakerBases, {width - 1}", num_negatives
+            )
+        return y_pred[:, 0]
+    check_num_negatives(num_negatives, width)
+    speakers, known = known_labels(as_labels(y_true), width)
+    negatives = hardest_negatives(y_pred, speakers, num_negatives)
+    columns = ops.concatenate([speakers[:, None], negatives], axis=1)
+    return nan_unless(known, ops.take_along_axis(y_pred, columns, axis=1))
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
@@ -29,8 +76,10 @@ class HardNegativeMining(keras.losses.Loss):
 
     Args:
         num_negatives: H.
-        scale: s, by which the cosines are multiplied.
-        reduction: `"sum"` over batch and H, as Eq. 10 has it, or `"mean"` over both.
+        scale: s, by which the cosines are multiplied, above 0.
+        reduction: `"sum"` over batch and H, as Eq. 10 has it; `"mean"` (also
+            `"sum_over_batch_size"`) over both; or `None` (also `"none"`) for the loss of each
+            utterance, the sum over its H_i: the mean of these is H times `"mean"`.
         name: Optional name of the loss.
         dtype: Dtype of the computation, float32 whatever Keras's global dtype policy says: labels
             pass through it, and bfloat16 turns 1211 into 1208.
@@ -44,11 +93,11 @@ class HardNegativeMining(keras.losses.Loss):
         sample_weight: Optional weights of shape `(batch,)`.
 
     Output shape:
-        A scalar.
+        A scalar; `(batch,)` if `reduction` is `None`.
 
     Raises:
-        ValueError: If `num_negatives` is no positive integer, or larger than the number of other
-            speakers; if `reduction` is neither `"sum"` nor `"mean"`.
+        ValueError: If an argument is none of the above, or `num_negatives` larger than the number
+            of other speakers.
 
     Example:
 
@@ -68,33 +117,12 @@ class HardNegativeMining(keras.losses.Loss):
     ):
         super().__init__(name=name, reduction=check_reduction(reduction), dtype=dtype)
         self.num_negatives = check_count("num_negatives", num_negatives)
-        self.scale = scale
+        self.scale = check_number("scale", scale, above=0)
 
     def call(self, y_true, y_pred):
-        cosines = self._target_then_negatives(y_true, y_pred)
-        target, negatives = cosines[:, :1], cosines[:, 1:]
-        losses = ops.sum(ops.softplus(self.scale * (negatives - target)), axis=1)
+        losses = hard_negative_mining(y_true, y_pred, self.num_negatives, self.scale)
         # Keras divides by the batch size.
         return losses / self.num_negatives if self.reduction == "mean" else losses
-
-    def _target_then_negatives(self, y_true, y_pred):
-        """The cosines that Eq. 10 is about, (batch, 1 + H).
-
-        The number of dimensions tells what came; the width cannot, as 1 + H may also be N.
-        """
-        width = y_pred.shape[-1]
-        if len(y_pred.shape) == 3:
-            if width != 1 + self.num_negatives:
-                raise ValueError(
-                    "Invalid value for argument `num_negatives`. Expected the same as in "
-                    f"SpeakerBases, {width - 1}. Received: num_negatives={self.num_negatives}"
-                )
-            return y_pred[:, 0]
-        check_num_negatives(self.num_negatives, width)
-        speakers, known = known_labels(as_labels(y_true), width)
-        negatives = hardest_negatives(y_pred, speakers, self.num_negatives)
-        columns = ops.concatenate([speakers[:, None], negatives], axis=1)
-        return nan_unless(known, ops.take_along_axis(y_pred, columns, axis=1))
 
     def get_config(self):
         return {

@@ -3,23 +3,16 @@
 import keras
 from keras import ops
 
-from ._added_loss import AddedLoss
-from ._ops import (
-    as_labels,
-    check_count,
-    check_num_negatives,
-    hardest_negatives,
-    inverse_norms,
-    known_labels,
-    nan_unless,
-    product,
-    unit,
-)
+from .added_loss import LossLayer
+from .arguments import check_bool, check_count, check_num_negatives, invalid
 from .between_speaker_variation import BetweenSpeakerVariation
+from .cosines import inverse_norms, product, unit
+from .labels import as_labels, known_labels, nan_unless
+from .mining import hardest_negatives
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
-class SpeakerBases(keras.layers.Layer):
+class SpeakerBases(LossLayer):
     """The output layer; column j of its weight, W_j, is the basis of speaker j.
 
     Formula:
@@ -32,7 +25,8 @@ class SpeakerBases(keras.layers.Layer):
     For `HardNegativeMining`, give `num_negatives` and call the layer with the speakers too. Then
     many speakers cost no more than they must: from `mine_from` speakers on the layer mines by
     itself, without a gradient, and computes with a gradient only the cosines that Eq. 10 needs.
-    The loss understands both outputs and its value is the same.
+    The loss and `SpeakerAccuracy` understand both outputs and their values are the same; Keras's
+    own `metrics=["accuracy"]` understands only all cosines.
 
     Everything is computed in float32, under mixed precision too.
 
@@ -85,38 +79,27 @@ class SpeakerBases(keras.layers.Layer):
         num_negatives=None,
         **kwargs,
     ):
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         if similarity not in ("dot", "cosine"):
-            raise ValueError(
-                "Invalid value for argument `similarity`. Expected 'dot' or 'cosine'. "
-                f"Received: similarity={similarity!r}"
-            )
+            raise invalid("similarity", "'dot' or 'cosine'", similarity)
         if similarity == "cosine" and use_bias:
-            raise ValueError(
-                "Invalid value for argument `use_bias`. Expected None or False, as cosines have "
-                f"no bias. Received: use_bias={use_bias}"
-            )
+            raise invalid("use_bias", "None or False, as cosines have no bias", use_bias)
         self.num_speakers = check_count("num_speakers", num_speakers)
         self.similarity = similarity
-        self.use_bias = similarity == "dot" if use_bias is None else use_bias
+        if use_bias is None:
+            use_bias = similarity == "dot"
+        self.use_bias = check_bool("use_bias", use_bias)
         self.bases_initializer = keras.initializers.get(bases_initializer)
         self.bases_regularizer = keras.regularizers.get(bases_regularizer)
         self.between_speaker = keras.regularizers.get(between_speaker)
         self.num_negatives = None
         if not isinstance(self.between_speaker, BetweenSpeakerVariation | None):
-            raise ValueError(
-                "Invalid value for argument `between_speaker`. Expected a "
-                f"BetweenSpeakerVariation. Received: between_speaker={between_speaker!r}"
-            )
+            raise invalid("between_speaker", "a BetweenSpeakerVariation", between_speaker)
         if num_negatives is not None:
             self.num_negatives = check_count("num_negatives", num_negatives)
             check_num_negatives(self.num_negatives, self.num_speakers)
             if similarity != "cosine":
-                raise ValueError(
-                    "Invalid value for argument `num_negatives`. Expected None unless "
-                    f"similarity='cosine'. Received: num_negatives={num_negatives}"
-                )
+                raise invalid("num_negatives", "None unless similarity='cosine'", num_negatives)
 
     def build(self, embeddings_shape, speakers_shape=None):
         self.bases = self.add_weight(
@@ -130,15 +113,13 @@ class SpeakerBases(keras.layers.Layer):
                 name="bias", shape=(self.num_speakers,), initializer="zeros"
             )
         if self.between_speaker is not None:
-            self.added_loss = AddedLoss("between_speaker", self)
+            self.show_loss("between_speaker")
 
     def call(self, embeddings, speakers=None):
         embeddings = ops.cast(embeddings, self.variable_dtype)
         bases = ops.convert_to_tensor(self.bases)
         if self.between_speaker is not None:
-            loss = self.between_speaker(bases)
-            self.add_loss(loss)
-            self.added_loss.update_state(loss)
+            self.record_loss(self.between_speaker(bases))
         if self.similarity == "dot":
             logits = product(embeddings, bases)
             return logits + self.bias if self.use_bias else logits

@@ -198,7 +198,7 @@ i = np.arange(M)
 
 
 def show(*functions):
-    """The source of a class's functions, and where it stands."""
+    """The source of functions, and where it stands."""
     for function in functions:
         place = function.__module__.removeprefix("speaker_bases.").replace(".", "/")
         source = textwrap.dedent(inspect.getsource(function))
@@ -317,7 +317,7 @@ pictures.plane(toy_softmax, "$L_S$: dots are embeddings, crosses the directions 
 # Used beside $L_S$. Each speaker has a centre $c_k$, and embeddings are pulled towards it.
 
 # %%
-show(CenterLoss.call)
+show(losses.center_loss)
 
 # %%
 center = CenterLoss(N, weight=0.001)
@@ -421,7 +421,7 @@ assert tightness(toy_center) < tightness(toy_softmax)
 # Eq. 5, a slip.)
 
 # %%
-show(losses.AdditiveMarginSoftmax.call)
+show(losses.additive_margin_softmax)
 
 # %%
 cosine_bases = bases_of("cosine")
@@ -470,7 +470,7 @@ assert own_cosine(toy_margin) > own_cosine(toy_softmax)
 # with: it only ever sees the speakers who happen to be in the batch.
 
 # %%
-show(losses.GE2E.call, losses.GE2E._contrast)
+show(losses.ge2e)
 
 # %%
 ge2e = losses.GE2E(init_weight=10, init_bias=-5)
@@ -519,7 +519,7 @@ assert nearest_mean(toy_margin) > nearest_mean(toy_ge2e)
 # %%
 from speaker_bases.losses.between_speaker_variation import _sum_of_cosines
 
-show(losses.BetweenSpeakerVariation.__call__, _sum_of_cosines)
+show(losses.between_speaker_variation, _sum_of_cosines)
 
 # %% [markdown]
 # Where is the double sum? With the unit vectors $w_i = W_i / \lVert W_i \rVert$ a cosine is a dot
@@ -634,9 +634,9 @@ assert l_bc(toy_proposed1.bases[-1]) < -7.5 and closest_pair(toy_proposed1.bases
 # although they are not in the mini-batch.
 
 # %%
-from speaker_bases.losses._ops import hardest_negatives
+from speaker_bases.losses.mining import hardest_negatives
 
-show(losses.HardNegativeMining.call, hardest_negatives)
+show(losses.hard_negative_mining, hardest_negatives)
 
 # %% [markdown]
 # (`_target_then_negatives` looks up the cosines of the right speaker and of those that
@@ -1029,7 +1029,7 @@ print(f"the least there can be for bases: {-1 / (NUM_SPEAKERS - 1):+.4f}")
 # | $L_G$, Eq. 6-8 | `losses/ge2e.py` | `GE2E` |
 # | $L_{BC}$, Eq. 9 | `losses/between_speaker_variation.py` | `BetweenSpeakerVariation` |
 # | $L_H$, Eq. 10 | `losses/hard_negative_mining.py` | `HardNegativeMining` |
-# | mining among many speakers | `losses/_ops.py` | `hardest_negatives` |
+# | mining among many speakers | `losses/mining.py` | `hardest_negatives` |
 # | Tables 1 and 3 | `models/resnet.py` | `resnet34`, `NETWORKS` |
 # | a row of Table 2 | `conf/systems/proposed2.yaml` | |
 # | that row as a Keras model | `train/systems.py` | `build_model` |

@@ -29,6 +29,7 @@ def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.
         bn_momentum=config["bn_momentum"],
         kernel_regularizer=decay,
         fused_normalization=FUSED_NORMALIZATION,
+        name="backbone",
     )
     features = keras.Input((None, backbone.input_shape[-1]), dtype="float32", name="features")
     speakers = keras.Input((), dtype="int32", name="speakers")

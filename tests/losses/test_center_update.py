@@ -1,4 +1,4 @@
-"""Eq. 3 and who sets its alpha."""
+"""Eq. 3, inside CenterLoss, and CenterUpdate, which sets its alpha."""
 
 import keras
 import numpy as np
@@ -6,6 +6,8 @@ import pytest
 from keras import ops
 
 from speaker_bases.losses import CenterLoss, CenterUpdate
+
+from . import equations, problems
 
 SPEAKERS, DIM, BATCH = 6, 3, 5
 
@@ -41,7 +43,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_centers_follow_eq_3_in_every_mini_batch(way, equations):
+def test_centers_follow_eq_3_in_every_mini_batch(way):
     model = trained_model(**way)
     layer = model.get_layer("center")
     features, labels = utterances()
@@ -49,7 +51,7 @@ def test_centers_follow_eq_3_in_every_mini_batch(way, equations):
     losses = []
     for start in range(0, len(labels), BATCH):
         e, y = features[start : start + BATCH], labels[start : start + BATCH]
-        losses.append(equations.center(e, expected, y, 0.2))  # the centres before the update
+        losses.append(equations.center_loss(e, expected, y, 0.2))  # the centres before the update
         expected = equations.updated_centers(e, expected, y, 0.3)
 
     history = model.fit(
@@ -150,25 +152,6 @@ def test_a_label_of_no_speaker_moves_no_center():
     np.testing.assert_allclose(ops.convert_to_numpy(layer.centers), expected, rtol=1e-5, atol=1e-7)
 
 
-def test_no_gradient_reaches_the_centers(calculus):
-    layer = CenterLoss(SPEAKERS, weight=2.0)
-    features, labels = utterances(1)
-    layer.build(features.shape, labels.shape)
-    assert layer.trainable_variables == []
-
-    def function(e, centers):
-        others = [v.value for v in layer.non_trainable_variables if v is not layer.centers]
-        variables = [centers if v is layer.centers else None for v in layer.non_trainable_variables]
-        state = [others.pop(0) if v is None else v for v in variables]
-        losses = layer.stateless_call([], state, e, labels, training=True, return_losses=True)[2]
-        return sum(losses)
-
-    centers = np.ones((SPEAKERS, DIM), "float32")
-    _, (by_embedding, by_center) = calculus.value_and_gradients(function, [features, centers])
-    np.testing.assert_allclose(by_embedding, 2.0 * (features - 1), rtol=1e-5)
-    assert not by_center.any()
-
-
 @pytest.mark.parametrize("jit", [False, True])
 def test_saved_and_resumed_training_is_the_uninterrupted_one(jit, tmp_path):
     features, labels = utterances()
@@ -187,12 +170,17 @@ def test_saved_and_resumed_training_is_the_uninterrupted_one(jit, tmp_path):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
-def test_half_precision_embeddings_pass_unchanged_and_centers_stay_float32():
-    layer = CenterLoss(SPEAKERS)
-    embeddings = ops.cast(ops.ones((2, DIM)), "bfloat16")
-    out = layer(embeddings, np.array([0, 1]), training=True)
-    assert keras.backend.standardize_dtype(out.dtype) == "bfloat16"
-    assert layer.centers.dtype == "float32"
+def test_sample_weights_do_not_stop_what_is_inside_the_model():
+    """As CenterLoss says."""
+    model = trained_model()
+    features, labels = utterances(1)
+    before = ops.convert_to_numpy(model.get_layer("center").centers)
+    expected = equations.updated_centers(features, before, labels, 0.3)
+    weights = np.zeros(BATCH)
+    callbacks = [CenterUpdate(0.3)]
+    model.fit([features, labels], labels, BATCH, 1, 0, callbacks, sample_weight=weights)
+    centers = ops.convert_to_numpy(model.get_layer("center").centers)
+    np.testing.assert_allclose(centers, expected, rtol=1e-5)
 
 
 def test_callback_says_when_it_has_nothing_to_do():
@@ -200,5 +188,12 @@ def test_callback_says_when_it_has_nothing_to_do():
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="no CenterLoss"):
         model.fit(np.ones((2, 2)), np.ones((2, 1)), verbose=0, callbacks=[CenterUpdate()])
-    with pytest.raises(ValueError, match="`alpha`"):
-        CenterUpdate(alpha=-1)
+
+
+@pytest.mark.parametrize("value", [-1, 1.1, "x", True, float("nan")])
+def test_wrong_alphas_are_refused(value):
+    problems.is_refused(lambda: CenterUpdate(alpha=value), "alpha")
+
+
+def test_configuration_goes_round():
+    problems.goes_round(CenterUpdate(0.1))
