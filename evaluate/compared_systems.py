@@ -56,19 +56,17 @@ def from_stored(
     runs = _runs(folder)
     scores: dict[str, np.ndarray] = {}
     for system in _chosen(systems, runs, folder):
-        rows = []
-        for path in runs[system].values():
-            stored = stored_scores.read_scores(path)
-            if list_name in stored:
-                rows.append(_checked(stored[list_name], trials, path))
-            elif systems is not None or rows:
-                raise InputError(
-                    f"{path}: has no scores on {list_name}, only on {', '.join(sorted(stored))}"
-                )
-            else:
-                break
-        if rows:
-            scores[system] = np.stack(rows)
+        stored = {path: stored_scores.read_scores(path) for path in runs[system].values()}
+        lacking = [path for path, lists in stored.items() if list_name not in lists]
+        if len(lacking) == len(stored) and systems is None:
+            continue
+        if lacking:
+            raise InputError(
+                f"{lacking[0]}: has no scores on {list_name}, only on "
+                f"{', '.join(sorted(stored[lacking[0]]))}"
+            )
+        rows = [_checked(lists[list_name], trials, path) for path, lists in stored.items()]
+        scores[system] = np.stack(rows)
     _refuse_fewer_than_two(scores, str(folder))
     return ComparedSystems(
         list_name, trials.is_target, trials.enrol_speakers, trials.test_speakers, scores
@@ -177,15 +175,22 @@ def _text_scores(path: Path, trials: Trials, trials_path: Path) -> np.ndarray:
     """`score_file.read_scores`, with the line of a doubled pair or one that is no trial."""
     allowed = Counter(zip(trials.enrol, trials.test, strict=True))
     seen: Counter[tuple[str, ...]] = Counter()
-    if path.is_file():
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                pair = tuple(line.split()[:2])
-                seen[pair] += 1
-                if len(pair) == 2 and seen[pair] > allowed[pair]:
-                    fault = "scored twice" if pair in allowed else f"no trial of {trials_path}"
-                    raise InputError(f"{path}:{number}: the pair {' '.join(pair)} is {fault}")
+    for number, line in enumerate(_lines(path), start=1):
+        pair = tuple(line.split()[:2])
+        seen[pair] += 1
+        if len(pair) == 2 and seen[pair] > allowed[pair]:
+            fault = "scored twice" if pair in allowed else f"no trial of {trials_path}"
+            raise InputError(f"{path}:{number}: the pair {' '.join(pair)} is {fault}")
     return score_file.read_scores(path, trials, trials_path)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such score file; correct the path") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text; expected lines 'enrol test score'") from None
 
 
 def _refuse_fewer_than_two(systems: Mapping, where: str) -> None:

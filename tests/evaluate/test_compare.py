@@ -159,6 +159,9 @@ def test_refuses_a_missing_score_file_and_one_given_twice(texts, trials, capsys)
     assert "good7.txt: no such score file" in refusal(capsys)
     assert from_texts(texts, trials, good="good0,good0") == 1
     assert "good0.txt: given 2 times" in refusal(capsys)
+    texts("good0").write_bytes(b"\xff\xfe\x00")
+    assert from_texts(texts, trials) == 1
+    assert "good0.txt: not UTF-8 text" in refusal(capsys)
 
 
 def test_refuses_lists_that_utt2spk_does_not_bear_out(texts, trials, capsys):
@@ -193,6 +196,14 @@ def test_refuses_stored_scores(folder, tmp_path, capsys, change, message):
     error = refusal(capsys)
     assert message in error and "good.seed1.npz" in error
     assert not list(tmp_path.glob("*out.md*"))
+
+
+def test_a_system_of_other_lists_is_left_out_unless_asked_for(folder, capsys):
+    rewrite(folder, "poor.seed0", lambda digest, scores: {"other": (digest, scores)})
+    assert stored(folder) == 0
+    assert "poor" not in capsys.readouterr().out
+    assert stored(folder, "--systems", "good", "poor") == 1
+    assert f"poor.seed0.npz: has no scores on {LIST}, only on other" in refusal(capsys)
 
 
 def test_refuses_files_that_are_not_runs(folder, capsys):
