@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..kaldi_feats.files import InputError, atomic_write, run_tool
+from ..command_line import InputError, run_tool
+from ..files import atomic_write
 from .compared_systems import ComparedSystems, from_files, from_stored
 from .comparison import Comparison, compare_systems
 from .comparison_tables import as_csv, as_markdown, as_text

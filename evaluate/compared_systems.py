@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..kaldi_feats.data_dir import read_table
-from ..kaldi_feats.files import InputError
+from ..command_line import InputError
 from ..kaldi_feats.trials import Trials
-from ..kaldi_feats.voxceleb_lists import read_prepared
 from . import score_file, stored_scores
 from .stored_scores import StoredList
-from .trial_list import look_up
+from .trial_list import read_trial_list
 
 _RUN = re.compile(r"(?P<system>.+)\.seed(?P<seed>\d+)\.npz")
 
@@ -144,31 +142,14 @@ def from_files(
         if times > 1:
             raise InputError(f"{path}: given {times} times; give each score file once")
     _refuse_fewer_than_two(files, "the command line")
-    trials = read_prepared(trials_path)
-    enrol, test = _speakers(trials, trials_path, utt2spk_path)
+    trials = read_trial_list(trials_path, utt2spk_path)
     scores = {
-        system: np.stack([_text_scores(path, trials, trials_path) for path in paths])
+        system: np.stack([_text_scores(path, trials.trials, trials_path) for path in paths])
         for system, paths in files.items()
     }
-    return ComparedSystems(trials_path.name, trials.is_target, enrol, test, scores)
-
-
-def _speakers(
-    trials: Trials, trials_path: Path, utt2spk_path: Path
-) -> tuple[np.ndarray, np.ndarray]:
-    """The speakers of every trial's two utterances, held against its label: (trials,) each."""
-    utt2spk = read_table(utt2spk_path)
-    number = {speaker: at for at, speaker in enumerate(sorted(set(utt2spk.values())))}
-    speaker_of = {utterance: number[speaker] for utterance, speaker in utt2spk.items()}
-    enrol, test = look_up(trials, speaker_of, trials_path, f"not in {utt2spk_path}")
-    wrong = np.flatnonzero((enrol == test) != trials.is_target)
-    if len(wrong):
-        at = int(wrong[0])
-        raise InputError(
-            f"{trials_path}:{at + 1}: the label and {utt2spk_path} disagree, which has "
-            f"{utt2spk[trials.enrol[at]]} and {utt2spk[trials.test[at]]} for the two utterances"
-        )
-    return enrol, test
+    return ComparedSystems(
+        trials.name, trials.is_target, trials.enrol_speakers, trials.test_speakers, scores
+    )
 
 
 def _text_scores(path: Path, trials: Trials, trials_path: Path) -> np.ndarray:

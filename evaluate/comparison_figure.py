@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from ..kaldi_feats.files import atomic_write
+from ..files import atomic_write
 from .comparison import Comparison
 from .comparison_tables import SURE, Matrix
 

@@ -30,6 +30,7 @@ from statistics import NormalDist
 import numpy as np
 from joblib import Parallel, delayed
 
+from speaker_bases.command_line import run_tool
 from speaker_bases.evaluate.difference import Difference, difference
 from speaker_bases.evaluate.speaker_draws import (
     Rates,
@@ -37,7 +38,7 @@ from speaker_bases.evaluate.speaker_draws import (
     drawn_rates,
     observed_rates,
 )
-from speaker_bases.kaldi_feats.files import atomic_write, run_tool
+from speaker_bases.files import atomic_write
 
 SPEAKERS = (40, 125)
 SEEDS = (1, 3, 5)

@@ -29,7 +29,7 @@ def folder(tmp_path, trials):
     """Stored scores of three systems; `poor` has one seed."""
     folder = tmp_path / "scores"
     stored_scores.write_list(folder, trials)
-    digest = stored_scores.list_digest(trials.trials)
+    digest = trials.digest
     for run in ("good.seed0", "good.seed1", "fair.seed0", "fair.seed1", "poor.seed0"):
         system, seed = run.split(".seed")
         scores = draw_scores(trials, system, int(seed)).astype(np.float32)
@@ -169,10 +169,10 @@ def test_refuses_lists_that_utt2spk_does_not_bear_out(texts, trials, capsys):
     whole = utt2spk.read_text()
     utt2spk.write_text(whole.replace("spk0-u3 spk0\n", ""))
     assert from_texts(texts, trials) == 1
-    assert f"{trials.path}:3: utterance spk0-u3" in refusal(capsys)
+    assert f"{trials.path}:3: the utterance 'spk0-u3'" in refusal(capsys)
     utt2spk.write_text(whole.replace("spk0-u3 spk0\n", "spk0-u3 spk1\n"))
     assert from_texts(texts, trials) == 1
-    assert f"{trials.path}:3: the label and" in refusal(capsys)
+    assert f"{trials.path}:3: the label says target" in refusal(capsys)
 
 
 def rewrite(folder, run, change):
