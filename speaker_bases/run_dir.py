@@ -26,6 +26,8 @@ class RunDir:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
+        # Beside the folder, which a training of something else moves away.
+        self.lock = self.path.parent / f".{self.path.name}.lock"
         # stage 2
         self.config = self.path / "config.yaml"
         self.speakers = self.path / "speakers.txt"

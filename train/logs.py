@@ -22,8 +22,8 @@ class TrainingLog(keras.callbacks.Callback):
     Args:
         path: of the CSV file.
         tensorboard: folder for the event files; needs no TensorFlow.
-        checkpoints: the callback that counts the steps; stands before this one. Lines and events
-            after the step that it begins at are dropped.
+        checkpoints: the callback that counts the steps. Lines and events after the step that it
+            begins at are dropped.
     """
 
     def __init__(

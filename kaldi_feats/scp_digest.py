@@ -1,0 +1,40 @@
+"""A digest of everything that an scp points to."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+
+from ..command_line import InputError
+from ..files import content_digests
+
+
+def scp_digest(scp: str | os.PathLike, table: Mapping[str, str]) -> str:
+    """Changes with the contents behind any line of an scp, not with where the arks lie.
+
+    An ark is read once and then known by its size and time; see `content_digest`.
+
+    Args:
+        scp: the file, for messages.
+        table: what `read_table` read from it.
+
+    Raises:
+        InputError: an ark is not there.
+    """
+    first_lines: dict[str, int] = {}
+    for number, value in enumerate(table.values(), start=1):
+        first_lines.setdefault(_ark(value), number)
+    for ark, number in first_lines.items():
+        if not os.path.isfile(ark):
+            raise InputError(f"{scp}:{number}: {ark} is not there; make the file again")
+    digests = content_digests(first_lines)
+    total = hashlib.sha256()
+    for utterance, value in table.items():
+        ark = _ark(value)
+        total.update(f"{utterance} {digests[ark]}{value[len(ark) :]}\n".encode())
+    return total.hexdigest()
+
+
+def _ark(value: str) -> str:
+    """`path` of `path:offset`."""
+    path, _, offset = value.rpartition(":")
+    return path if path and offset.isdecimal() else value
