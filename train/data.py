@@ -53,9 +53,14 @@ class TrainingData:
         """Refuse a configuration that these utterances and speakers are too few for.
 
         Raises:
-            InputError: no batch can be filled, or there are fewer other speakers than
-                `losses.hard_negative.num_negatives`.
+            InputError: there is one speaker only, no batch can be filled, or there are fewer other
+                speakers than `losses.hard_negative.num_negatives`.
         """
+        if len(self.speakers) < 2:
+            raise InputError(
+                f"{self.reader.scp.with_name('utt2spk')}: one training speaker; telling speakers "
+                "apart takes two or more"
+            )
         self.batches(config, seed=0)
         self.check_losses(config)
 

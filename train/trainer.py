@@ -78,7 +78,7 @@ def _train(run: RunDir, config, resolved, data: TrainingData, seed: int, workers
 
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(config["dtype_policy"])
-    data.check_losses(config)
+    data.check(config)
     batches = data.batches(config, seed)
     model = build_model(config, len(data.speakers), config["epochs"] * batches.steps_per_epoch)
     _check_bands(data, model)

@@ -21,7 +21,7 @@ from speaker_bases.evaluate.score_file import read_scores
 from speaker_bases.evaluate.stored_scores import write_list, write_scores
 from speaker_bases.evaluate.trial_list import TrialList, load_trial_list
 from speaker_bases.files import atomic_write
-from speaker_bases.run_dir import RunDir
+from speaker_bases.run_dir import RunDir, read_log
 
 CODE = ["conf", "kaldi_feats", "models", "losses", "train", "evaluate"]
 KEY = ["name", "seed", "epochs", "trial_list"]
@@ -147,8 +147,7 @@ def _training(run: RunDir) -> dict:
         numbers = dict.fromkeys(["epochs", "steps", "train_seconds"], 0)
         words = dict.fromkeys(["first_loss", "last_loss", "dtype", "keras_backend"], "")
         return about | numbers | words
-    with open(run.log, newline="", encoding="utf-8") as file:
-        epochs = list(csv.DictReader(file))
+    epochs = read_log(run.log)
     return about | {
         "epochs": epochs[-1]["epoch"],
         "steps": epochs[-1]["step"],
