@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..command_line import run_tool, whole_number
+from ..command_line import interrupted, run_tool, whole_number
 from ..registry import add_plugin_option, load_plugins
 
 
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     add_plugin_option(parser)
     args = parser.parse_args(argv)
 
-    def body() -> None:
+    def body() -> int:
         load_plugins(argv)
         from .config import load_config
         from .data import TrainingData
@@ -58,12 +58,12 @@ def main(argv: list[str] | None = None) -> int:
             from ..models import NETWORKS  # Keras takes seconds to import
 
             NETWORKS.find(config["network"])
-            return
+            return 0
         # Keras takes seconds to import: not before the settings are known to be good.
         from .trainer import train
 
-        if not train(config, args.data_dir, args.run, seed=args.seed, workers=args.workers):
-            raise KeyboardInterrupt
+        complete = train(config, args.data_dir, args.run, seed=args.seed, workers=args.workers)
+        return 0 if complete else interrupted()
 
     return run_tool(body)
 
