@@ -162,7 +162,7 @@ def _fit(run: RunDir, embeddings: np.ndarray, labels: np.ndarray, settings: Sett
     )
     if not np.isfinite(history.history["loss"]).all():
         raise InputError(
-            f"{run.bvector_log}: the loss is not finite; take a lower --set learning_rate= and look "
+            f"{run.bvector_log}: the loss is not finite; lower --set learning_rate= and look "
             "at the embeddings"
         )
     save_model(model, run.bvector)
