@@ -5,10 +5,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from ....command_line import InputError
 from ....files import digest
+from ....progress import progress
 from ....run_dir import RunDir
 from ...embedder import load_model
 from .network import SAME_SPEAKER
@@ -62,13 +62,13 @@ def bvector_scores(
     # Every pair in one order: rounding then is the same for (a, b) and (b, a).
     low, high = np.minimum(enrol, test), np.maximum(enrol, test)
     scores = np.empty(len(enrol))
-    with tqdm(total=len(enrol), desc="b-vector", unit="trial", disable=None) as progress:
+    with progress(total=len(enrol), desc="b-vector", unit="trial") as bar:
         for start in range(0, len(enrol), BLOCK):
             pairs = slice(start, start + BLOCK)
             a, b = embeddings[low[pairs]], embeddings[high[pairs]]
             odds = [_log_odds(model, first, second) for first, second in ((a, b), (b, a))]
             scores[pairs] = np.mean(odds, axis=0)
-            progress.update(len(a))
+            bar.update(len(a))
     if not np.isfinite(scores).all():
         raise InputError(f"{path}: gives scores that are not finite; train the back-end again")
     return scores
