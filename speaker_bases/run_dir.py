@@ -26,6 +26,7 @@ class RunDir:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
+        self.logs = self.path / "log"  # what the tools said, by run.sh
         # stage 2
         self.config = self.path / "config.yaml"
         self.speakers = self.path / "speakers.txt"

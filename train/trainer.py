@@ -11,6 +11,7 @@ import keras
 from ..command_line import InputError
 from ..kaldi_feats.fbank.options import feature_settings
 from ..models.saving import save_model
+from ..progress import fit_progress
 from ..run_dir import RunDir
 from ..stamp import Stamp
 from .checkpoints import Checkpoints, last_checkpoint, load_checkpoint, step_of
@@ -45,8 +46,8 @@ def train(
         workers: threads that read features ahead, if 2 or more.
 
     Returns:
-        Whether the system is complete; `False` after Ctrl-C or SIGTERM, with what was reached
-        saved.
+        Whether the system is complete; `False` after Ctrl-C, SIGTERM or SIGHUP, with what was
+        reached saved.
 
     Raises:
         InputError: bad data, settings that do not fit it, or a loss that became NaN or infinite.
@@ -79,7 +80,8 @@ def train(
 
     checkpoints = Checkpoints(run.checkpoints, batches.steps_per_epoch)
     _log_beginning(run, resolved, model, batches.steps_per_epoch, checkpoints.step)
-    _fit(model, config, data, batches, run, checkpoints, seed, workers)
+    with checkpoints.heeding_signals():
+        _fit(model, config, data, batches, run, checkpoints, seed, workers)
     if checkpoints.diverged:
         raise InputError(
             f"{run.path}: the loss is not a finite number after step {checkpoints.step}; "
@@ -118,7 +120,12 @@ def _fit(model, config, data, batches, run, checkpoints, seed, workers) -> None:
                 epochs=epoch + 1 if done else config["epochs"],
                 steps_per_epoch=steps - done,
                 shuffle=False,  # or Keras would shuffle with its own generator
-                callbacks=[checkpoints, log_file, *losses],
+                callbacks=[
+                    checkpoints,
+                    log_file,
+                    *losses,
+                    *fit_progress(config["epochs"], steps, checkpoints.step),
+                ],
                 verbose=1 if sys.stdout.isatty() else 2,
             )
         except Exception:
@@ -170,6 +177,9 @@ def _move_aside_if_other(run: RunDir, resolved: dict[str, Any], steps: int) -> N
         target,
     )
     run.path.rename(target)
+    if (target / run.logs.name).is_dir():  # run.sh is writing there: what comes belongs here
+        run.path.mkdir()
+        (target / run.logs.name).rename(run.logs)
 
 
 def _without(config: dict[str, Any], keys) -> dict[str, Any]:
@@ -188,3 +198,7 @@ def _log_beginning(run, resolved, model, steps: int, step: int) -> None:
         steps,
         f"; going on after step {step}" if step else "",
     )
+    devices = keras.distribution.list_devices()
+    if keras.distribution.distribution() is None:
+        devices = devices[:1]
+    log.info("%s: on %s, by %s", run.path, ", ".join(devices), keras.backend.backend())
