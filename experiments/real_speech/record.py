@@ -61,7 +61,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--command", default="", help="what trained it")
     args = parser.parse_args(argv)
     return run_tool(
-        lambda: record(args.csv, args.run, args.data, args.trained_on, args.settings, args.command)
+        lambda: record(
+            args.csv, args.run, args.data_dir, args.trained_on, args.settings, args.command
+        )
     )
 
 
@@ -83,7 +85,7 @@ def record(
     """
     run = RunDir(run)
     rows = read_rows(path)
-    about = {"name": run.parent.name, "data": trained_on, "settings": settings}
+    about = {"name": run.system, "data": trained_on, "settings": settings}
     about |= {"command": command}
     about |= _training(run)
     about |= {"device": device(), "commit": _commit()}
@@ -98,7 +100,7 @@ def record(
         new = {column: str(row[column]) for column in COLUMNS}
         key = [new[column] for column in KEY]
         rows = [old for old in rows if [old[column] for column in KEY] != key] + [new]
-    write_scores(path.parent / "scores" / f"{run.parent.name}.{run.name}.npz", stored)
+    write_scores(path.parent / "scores" / f"{run.system}.{run.path.name}.npz", stored)
     with atomic_write(path) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
