@@ -7,11 +7,11 @@ from pathlib import Path
 import joblib
 import numpy as np
 import soxr
-from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..command_line import InputError, run_tool
 from ..parallel import parallel
+from ..progress import progress
 from .audio import read_recording
 from .data_dir import write_table
 from .fbank.features import Fbank
@@ -45,7 +45,7 @@ def extract(stage: FbankStage, num_jobs: int = 1) -> None:
         for chunk in pending
     )
     total = sum(len(chunk.utterances) for chunk in pending)
-    with tqdm(total=total, unit="utt", disable=None) as bar, logging_redirect_tqdm():
+    with progress(total=total, desc="features", unit="utt") as bar, logging_redirect_tqdm():
         for utterances, warnings in parallel(num_jobs)(work):
             for warning in warnings:
                 log.warning(warning)
@@ -126,7 +126,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "fbank_dir", metavar="FBANK_DIR", nargs="?", help="for arks (default: DATA_DIR/fbank)"
     )
-    parser.add_argument("--nj", type=int, default=4, help="parallel jobs (default: %(default)s)")
+    parser.add_argument(
+        "--nj",
+        type=int,
+        default=joblib.cpu_count(),
+        help="parallel jobs (default: one for each processor, %(default)s)",
+    )
     parser.add_argument(
         "--fbank-config",
         default="conf/fbank.conf",

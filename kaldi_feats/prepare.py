@@ -30,7 +30,8 @@ def build_parser() -> argparse.ArgumentParser:
             "--nj",
             type=whole_number(1),
             default=joblib.cpu_count(),
-            help="processes at a time, where there is audio to make (%(default)s)",
+            help="processes at a time, where there is audio to make (default: one for each "
+            "processor, %(default)s)",
         )
         add_plugin_option(options)
     return parser

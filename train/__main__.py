@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..backend import check_backend, load_keras
 from ..command_line import interrupted, run_tool, whole_number
 from ..registry import add_plugin_option, load_plugins
 
@@ -45,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def body() -> int:
+        check_backend()
         load_plugins(argv)
         from .config import load_config
         from .data import TrainingData
@@ -55,11 +57,12 @@ def main(argv: list[str] | None = None) -> int:
         config = load_config(args.system, args.corpus, overrides)
         if args.check:
             TrainingData(args.data_dir).check(config)
-            from ..models import NETWORKS  # Keras takes seconds to import
+            load_keras()
+            from ..models import NETWORKS
 
             NETWORKS.find(config["network"])
             return 0
-        # Keras takes seconds to import: not before the settings are known to be good.
+        load_keras()  # takes seconds: not before the settings are known to be good
         from .trainer import train
 
         complete = train(config, args.data_dir, args.run, seed=args.seed, workers=args.workers)

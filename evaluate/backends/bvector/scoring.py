@@ -6,12 +6,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from ....command_line import InputError
 from ....files import content_digest
 from ....models.resnet import LEAKY_RELU_SLOPE
 from ....models.saving import load_model
+from ....progress import progress
 from ....run_dir import RunDir
 from .network import SAME_SPEAKER
 
@@ -77,14 +77,14 @@ def bvector_scores(
     # Every pair in one order: rounding then is the same for (a, b) and (b, a).
     low, high = np.minimum(enrol, test), np.maximum(enrol, test)
     scores = np.empty(len(enrol))
-    with tqdm(total=len(enrol), desc="b-vector", unit="trial", disable=None) as progress:
+    with progress(total=len(enrol), desc="b-vector", unit="trial") as bar:
         for rows in _blocks(len(enrol)):
             a, b = low[rows], high[rows]
             product = normalise(embeddings[a]) * normalise(embeddings[b]) @ w_product + bias
             odds = _log_odds(as_first[a] + as_second[b] + product, rest)
             odds += _log_odds(as_first[b] + as_second[a] + product, rest)
             scores[rows] = odds / 2
-            progress.update(len(a))
+            bar.update(len(a))
     if not np.isfinite(scores).all():
         raise InputError(f"{path}: gives scores that are not finite; train the back-end again")
     return scores
