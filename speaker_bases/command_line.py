@@ -14,18 +14,18 @@ class InputError(Exception):
     """
 
 
-def run_tool(main: Callable[[], int | None]) -> int:
+def run_tool(main: Callable[[], object]) -> int:
     """Run a command-line tool's body and turn what stops it into an exit code.
 
-    Returns what the body returns, or 0 for None; 1 after an `InputError` or an `OSError` (one line
-    on stderr, no traceback), 130 after Ctrl-C. Anything else is a bug of ours and keeps its
-    traceback.
+    Returns the body's exit code if it returns one, or else 0; 1 after an `InputError` or an
+    `OSError` (one line on stderr, no traceback), 130 after Ctrl-C. Anything else is a bug of ours
+    and keeps its traceback.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
     try:
-        return main() or 0
+        code = main()
     except (InputError, OSError) as error:
         text = " ".join(str(error).split())
         program = Path(sys.argv[0])
@@ -34,6 +34,7 @@ def run_tool(main: Callable[[], int | None]) -> int:
         return 1
     except KeyboardInterrupt:
         return interrupted()
+    return code if isinstance(code, int) else 0
 
 
 def interrupted() -> int:
