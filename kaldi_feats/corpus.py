@@ -15,7 +15,8 @@ from pathlib import Path
 from ..command_line import InputError
 from ..files import atomic_write
 from ..stamp import Stamp
-from .data_dir import format_table, spk2utt_of, validate_data_dir, write_data_dir
+from .checks import validate_data_dir
+from .data_dir import format_table, spk2utt_of, write_data_dir
 from .trials import Trials, format_trials
 
 log = logging.getLogger(__name__)

@@ -1,15 +1,18 @@
 """Kaldi's ark/scp files: the one place that reads and writes them (with kaldiio)."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import kaldiio
 import numpy as np
 
 from ..command_line import InputError
 from ..files import atomic_write
-from .data_dir import read_table
+from .ark import is_command, open_ark, parse_place, read_array
+from .data_dir import is_count, read_table
 
 # Kaldi's kAutomaticMethod, what `copy-feats --compress=true` does.
 COMPRESSION_METHOD = 1
@@ -22,10 +25,11 @@ class FeatureReader(Mapping):
     the scp is relative to the current directory, as for Kaldi's programs.
 
     Args:
-        scp: a sorted ``feats.scp``: lines of ``utterance ark:offset``.
+        scp: a sorted ``feats.scp``: lines of ``utterance ark:offset``, or of
+            ``utterance ark:offset[first:last]`` for some of the rows.
 
     Raises:
-        InputError: the scp is missing, empty or malformed.
+        InputError: the scp is missing, empty or malformed, or holds a command: none is run.
 
     Example::
 
@@ -35,7 +39,7 @@ class FeatureReader(Mapping):
 
     def __init__(self, scp: str | os.PathLike):
         self.scp = Path(scp)
-        self._table = read_table(self.scp)
+        self._table = _read_scp(self.scp)
         self.utterances = list(self._table)
 
     def __getitem__(self, utterance: str) -> np.ndarray:
@@ -43,7 +47,8 @@ class FeatureReader(Mapping):
 
         Raises:
             KeyError: the scp has no such utterance.
-            InputError: the ark is absent or broken, or the matrix holds NaN or infinity.
+            InputError: the ark is absent or broken, the entry is no matrix of Kaldi's, or it
+                holds NaN or infinity.
         """
         return _load(self.scp, self._table, utterance, ndim=2)
 
@@ -64,15 +69,15 @@ def read_vectors(scp: str | os.PathLike) -> tuple[list[str], np.ndarray]:
         The utterances in the scp's order, and float32 (utterances, dim).
 
     Raises:
-        InputError: the scp or an ark is missing or broken, a vector holds NaN or infinity, or
-            the vectors differ in length.
+        InputError: the scp or an ark is missing or broken, the scp holds a command, an entry is no
+            vector of Kaldi's or holds NaN or infinity, or the vectors differ in length.
     """
-    table = read_table(scp)
-    open_arks: dict = {}
+    table = _read_scp(Path(scp))
+    open_arks: dict[str, BinaryIO] = {}
     vectors = None
-    try:
+    with contextlib.ExitStack() as open_files:
         for row, utterance in enumerate(table):
-            vector = _load(scp, table, utterance, ndim=1, open_arks=open_arks)
+            vector = _load(scp, table, utterance, 1, open_arks, open_files)
             if vectors is None:  # made at once: of a million vectors a list and a copy are too much
                 vectors = np.empty((len(table), len(vector)), np.float32)
             if len(vector) != vectors.shape[1]:
@@ -81,9 +86,6 @@ def read_vectors(scp: str | os.PathLike) -> tuple[list[str], np.ndarray]:
                     f"the first has {vectors.shape[1]}; make the file again"
                 )
             vectors[row] = vector
-    finally:
-        for file in open_arks.values():
-            file.close()
     return list(table), vectors
 
 
@@ -97,7 +99,7 @@ def read_num_frames(data_dir: str | os.PathLike) -> dict[str, int]:
     table = read_table(path)
     counts = {}
     for line, (utterance, text) in enumerate(table.items(), start=1):
-        if not text.strip().isdecimal() or int(text) == 0:
+        if not is_count(text):
             raise InputError(
                 f"{path}:{line}: expected a number of frames, found {text!r}; "
                 "make the features again"
@@ -106,27 +108,47 @@ def read_num_frames(data_dir: str | os.PathLike) -> dict[str, int]:
     return counts
 
 
+def _read_scp(scp: Path) -> dict[str, str]:
+    table = read_table(scp)
+    for utterance, value in table.items():
+        if value == "-" or is_command(value):
+            raise _bad_entry(
+                scp, table, utterance, f"{value}: a command or standard input; none is run or read"
+            )
+    return table
+
+
 def _load(
     scp: str | os.PathLike,
     table: Mapping[str, str],
     utterance: str,
     ndim: int,
-    open_arks: dict | None = None,
+    open_arks: dict[str, BinaryIO] | None = None,
+    open_files: contextlib.ExitStack | None = None,
 ) -> np.ndarray:
+    """Read one entry; `open_arks`, whose files `open_files` closes, saves opening them again."""
     value = table[utterance]
     try:
-        array = np.asarray(kaldiio.load_mat(value, fd_dict=open_arks))
-        # An offset behind the end of a truncated ark can come out as text of the wrong shape.
-        if array.ndim != ndim or array.size == 0 or array.dtype.kind != "f":
-            raise ValueError(f"found an array of shape {array.shape} and type {array.dtype}")
+        place = parse_place(value)
+        if open_arks is None or open_files is None:
+            with open_ark(place.path) as file:
+                array = read_array(file, place)
+        else:
+            if place.path not in open_arks:
+                open_arks[place.path] = open_files.enter_context(open_ark(place.path))
+            array = read_array(open_arks[place.path], place)
+        if array.ndim != ndim or array.size == 0:
+            raise ValueError(f"found an array of shape {array.shape}")
     except FileNotFoundError as error:
         raise _bad_entry(scp, table, utterance, f"{error.filename} is not there") from error
-    except Exception as error:  # kaldiio meets a broken ark with half a dozen kinds of error
+    except (ValueError, OSError) as error:
         what = f"cannot read {value} (truncated?): {error}"
         raise _bad_entry(scp, table, utterance, what) from error
+    with np.errstate(over="ignore"):  # a double may be too large
+        array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
         raise _bad_entry(scp, table, utterance, f"NaN or infinity in {value}")
-    return array.astype(np.float32, copy=False)
+    return array
 
 
 def _bad_entry(scp, table: Mapping[str, str], utterance: str, what: str) -> InputError:

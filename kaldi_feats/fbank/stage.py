@@ -19,7 +19,8 @@ from pathlib import Path
 from ...command_line import InputError
 from ...stamp import Stamp
 from ..audio import is_pipe, words_of
-from ..data_dir import read_table, validate_data_dir, write_table
+from ..checks import validate_data_dir
+from ..data_dir import read_table, write_table
 from .options import option_text, write_settings
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from speaker_bases.kaldi_feats import extract
-from speaker_bases.kaldi_feats.data_dir import validate_data_dir
+from speaker_bases.kaldi_feats.checks import validate_data_dir
 from speaker_bases.kaldi_feats.fbank.options import feature_settings
 from speaker_bases.kaldi_feats.reader import FeatureReader, read_num_frames
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from speaker_bases.kaldi_feats import extract
-from speaker_bases.kaldi_feats.data_dir import read_table, validate_data_dir
+from speaker_bases.kaldi_feats.checks import validate_data_dir
+from speaker_bases.kaldi_feats.data_dir import read_table
 from speaker_bases.kaldi_feats.prepare import main
 from speaker_bases.kaldi_feats.reader import FeatureReader
 from speaker_bases.kaldi_feats.trials import read_trials

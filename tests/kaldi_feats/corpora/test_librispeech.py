@@ -6,9 +6,10 @@ import shutil
 import pytest
 
 from speaker_bases.command_line import InputError
+from speaker_bases.kaldi_feats.checks import validate_data_dir
 from speaker_bases.kaldi_feats.corpora import librispeech
 from speaker_bases.kaldi_feats.corpora.librispeech import find_corpus
-from speaker_bases.kaldi_feats.data_dir import validate_data_dir, write_data_dir
+from speaker_bases.kaldi_feats.data_dir import write_data_dir
 
 
 def test_train_subsets_train_and_all_others_test(tiny_librispeech, tmp_path, make_audio):

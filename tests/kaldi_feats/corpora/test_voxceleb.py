@@ -10,9 +10,10 @@ import pytest
 
 from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.audio import read_recording
+from speaker_bases.kaldi_feats.checks import validate_data_dir
 from speaker_bases.kaldi_feats.corpora.voxceleb import find_voxceleb1, find_voxceleb2
 from speaker_bases.kaldi_feats.corpora.voxceleb_tree import scan
-from speaker_bases.kaldi_feats.data_dir import read_table, validate_data_dir
+from speaker_bases.kaldi_feats.data_dir import read_table
 from speaker_bases.kaldi_feats.fbank.stage import FbankStage
 from speaker_bases.kaldi_feats.prepare import main
 from speaker_bases.kaldi_feats.trials import read_trials
