@@ -7,6 +7,7 @@ prefixes the ids of its utterances, so that sorting by utterance sorts by speake
 https://kaldi-asr.org/doc/data_prep.html.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -111,8 +112,19 @@ def format_table(table: Mapping[str, str]) -> str:
 def write_table(path: str | os.PathLike, table: Mapping[str, str]) -> None:
     """Write a Kaldi table, sorted in C-locale order; the file appears whole or not at all."""
     text = format_table(table)
-    with atomic_write(path) as file:
+    with naming(path), atomic_write(path) as file:
         file.write(text)
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """Give an error of the system that names no file (the disk is full) the name of this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def spk2utt_of(utt2spk: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import numpy as np
 from ..command_line import InputError
 from ..files import atomic_write
 from .ark import is_command, open_ark, parse_place, read_array
-from .data_dir import is_count, read_table
+from .data_dir import is_count, naming, read_table
 
 # Kaldi's kAutomaticMethod, what `copy-feats --compress=true` does.
 COMPRESSION_METHOD = 1
@@ -186,16 +186,18 @@ class _Writer:
             raise ValueError(f"Expected an array of rank {self.ndim}. Received: {array.shape}")
         if utterance in self._offsets:
             raise ValueError(f"Utterance {utterance} is written twice")
-        self._file.write(f"{utterance} ".encode())
-        self._offsets[utterance] = self._file.tell()
-        kaldiio.save_mat(self._file, array, compression_method=self._method)
+        with naming(self.ark):
+            self._file.write(f"{utterance} ".encode())
+            self._offsets[utterance] = self._file.tell()
+            kaldiio.save_mat(self._file, array, compression_method=self._method)
 
     def __exit__(self, error_type, error, traceback) -> None:
         if error_type is None:
             self.scp.unlink(missing_ok=True)  # or an old scp would point into the new ark
-        self._beside.__exit__(error_type, error, traceback)
+        with naming(self.ark):
+            self._beside.__exit__(error_type, error, traceback)
         if error_type is None:
-            with atomic_write(self.scp) as file:
+            with naming(self.scp), atomic_write(self.scp) as file:
                 for utterance in sorted(self._offsets, key=str.encode):
                     file.write(f"{utterance} {self.ark}:{self._offsets[utterance]}\n")
 

@@ -56,19 +56,6 @@ class Trials:
         return hashlib.sha256(format_trials(self).encode()).hexdigest()
 
 
-def read_prepared(path: str | os.PathLike) -> Trials:
-    """Read a list of a data directory, which may be a published one in Kaldi's form.
-
-    Raises:
-        InputError: as `read_trials`, or it is called as a published list is and has not its
-            number of trials.
-    """
-    name = os.path.basename(path)
-    trials = read_trials(path, doubled=name in PUBLISHED_SIZES)
-    refuse_other_size(path, name, len(trials))
-    return trials
-
-
 def read_trials(path: str | os.PathLike, doubled: bool = False) -> Trials:
     """Read a trial list in Kaldi's form.
 
@@ -159,7 +146,7 @@ def _read(
     if with_itself:
         _with_itself(path, with_itself, enrol, published=doubled)
     trials = Trials(enrol, test, np.array(is_target))
-    _refuse_one_kind(trials, str(path))
+    refuse_one_kind(trials, str(path))
     return trials
 
 
@@ -187,7 +174,12 @@ def _with_itself(
     log.warning("%s: %s; they stay, as in the published list", where, how_many)
 
 
-def _refuse_one_kind(trials: Trials, where: str) -> None:
+def refuse_one_kind(trials: Trials, where: str) -> None:
+    """Refuse trials that are all of one kind.
+
+    Raises:
+        InputError: with their numbers, behind `where`.
+    """
     targets = int(trials.is_target.sum())
     nontargets = len(trials) - targets
     if not targets or not nontargets:
@@ -222,7 +214,7 @@ def all_pairs(utt2spk: Mapping[str, str]) -> Trials:
     pairs = list(itertools.combinations(utterances, 2))
     is_target = [utt2spk[first] == utt2spk[second] for first, second in pairs]
     trials = Trials([p[0] for p in pairs], [p[1] for p in pairs], np.array(is_target, dtype=bool))
-    _refuse_one_kind(trials, f"all pairs of the {len(utterances)} test utterances")
+    refuse_one_kind(trials, f"all pairs of the {len(utterances)} test utterances")
     return trials
 
 

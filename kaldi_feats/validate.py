@@ -8,7 +8,8 @@ from pathlib import Path
 from ..command_line import run_tool
 from .checks import validate_data_dir
 from .data_dir import read_table
-from .trials import look_up, read_prepared
+from .prepared import lists_of, read_prepared
+from .trials import look_up
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def validate_trials(data_dir: str | os.PathLike) -> None:
         InputError: a broken list, or a trial with an utterance that utt2spk does not have.
     """
     utt2spk = Path(data_dir) / "utt2spk"
-    lists = sorted(utt2spk.parent.glob("trials/[!.]*"))
+    lists = lists_of(data_dir)
     if not lists:
         return
     numbers = {utterance: number for number, utterance in enumerate(read_table(utt2spk))}

@@ -15,7 +15,8 @@ from speaker_bases.kaldi_feats.corpora.voxceleb_lists import (
     read_list,
 )
 from speaker_bases.kaldi_feats.prepare import main
-from speaker_bases.kaldi_feats.trials import PUBLISHED_SIZES, read_prepared, write_trials
+from speaker_bases.kaldi_feats.prepared import read_prepared
+from speaker_bases.kaldi_feats.trials import PUBLISHED_SIZES, write_trials
 
 
 def test_the_official_lists_are_recognised(voxceleb_trials):
