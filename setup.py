@@ -49,6 +49,7 @@ setup(
         "soxr>=0.5,<2",
         "pandas>=2.2,<4",
         "scikit-learn>=1.5,<2",
+        "scipy>=1.13,<2",
         "joblib>=1.4,<2",
         "tqdm>=4.66,<5",
         "PyYAML>=6.0.2,<7",

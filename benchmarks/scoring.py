@@ -167,20 +167,20 @@ def stage_4(clock: Clock, embeddings, speakers, enrol, test) -> None:
     names = [f"id{s:05d}-{row:011d}-00001" for row, s in enumerate(speakers)]
     pairs = dict.fromkeys(zip(enrol.tolist(), test.tolist(), strict=True))
     with tempfile.TemporaryDirectory() as folder:
-        data, system = Path(folder, "data", "test"), RunDir(Path(folder, "exp"))
-        write_table(data / "utt2spk", {name: name[:7] for name in names})
+        data_dir, run = Path(folder, "data", "test"), RunDir(Path(folder, "exp"))
+        write_table(data_dir / "utt2spk", {name: name[:7] for name in names})
         first, second = zip(*pairs, strict=True)
         first, second = np.array(first), np.array(second)
         labels = speakers[first] == speakers[second]
         sides = [[names[row] for row in side] for side in (first, second)]
-        write_trials(data / "trials" / "random", Trials(*sides, labels))
-        with VectorWriter(system.embeddings("test")) as writer:
+        write_trials(data_dir / "trials" / "random", Trials(*sides, labels))
+        with VectorWriter(run.embeddings("test")) as writer:
             for name, vector in zip(names, embeddings, strict=True):
                 writer.write(name, vector)
-        system.speakers.write_text("somebody-else\n")
-        system.config.write_text("system: random\nseed: 0\nloss: none\nfeatures: {}\n")
+        run.write_speakers(["somebody-else"])
+        run.write_config({"system": "random", "seed": 0, "loss": "none", "features": {}})
         command = [sys.executable, "-m", "speaker_bases.evaluate.score", "--list", "random"]
-        command += ["--system", str(system.path), "--data", str(data)]
+        command += ["--run", str(run.path), "--data-dir", str(data_dir)]
         clock.run("stage 4 from files to file", lambda: subprocess.run(command, check=True))
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
         print(f"{'its peak memory':44s} {peak:9.2f} GB")

@@ -51,7 +51,7 @@ def make_baseline(exp: Path, data_dir: Path) -> Path:
     run = RunDir(exp / SYSTEM / "seed0")
     output = run.embeddings(data_dir.name)
     stamp = embedding_stamp(run, data_dir, data_dir.name, made_by=_VERSION)
-    if stamp.is_current() and output.is_file():
+    if stamp.is_current():
         log.info("%s: already complete", output)
         return output
     with stamp.renew():

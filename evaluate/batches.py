@@ -83,12 +83,8 @@ def read_batch(reader: FeatureReader, plan: BatchPlan, num_frames: dict[str, int
     lengths = np.ones(plan.rows, dtype=np.int32)
     features = None
     for row, utterance in enumerate(plan.utterances):
-        matrix = reader[utterance]
-        if len(matrix) != num_frames[utterance]:
-            raise InputError(
-                f"{reader.scp}: {utterance} has {len(matrix)} frames, utt2num_frames says "
-                f"{num_frames[utterance]}; make the features again"
-            )
+        bands = None if features is None else features.shape[2]
+        matrix = reader.of_shape(utterance, num_frames[utterance], bands)
         if features is None:
             features = np.zeros((plan.rows, plan.frames, matrix.shape[1]), dtype=np.float32)
         features[row, : len(matrix)] = matrix

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..command_line import InputError, run_tool, whole_number
-from ..files import digest
+from ..files import content_digest
 from ..kaldi_feats.reader import FeatureReader, VectorWriter, read_num_frames
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
@@ -73,8 +73,8 @@ def embed(
     refuse_other_features(run.read_config(), data_dir, run)
     if not run.embedder.is_file():
         raise InputError(f"{run.embedder}: missing; finish the training first (stage 2)")
-    stamp = embedding_stamp(run, data_dir, name, made_by=digest(run.embedder))
-    if stamp.is_current() and output.is_file():
+    stamp = embedding_stamp(run, data_dir, name, made_by=content_digest(run.embedder))
+    if stamp.is_current():
         log.info("%s: already complete", output)
         return output
 

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         "speakers",
         help="Figure 1: embeddings, means and bases of a few training speakers",
         description="Figure 1: a t-SNE map of the embeddings of a few training speakers, their "
-        "means (triangles) and their bases (crosses).",
+        "means (triangles) and their bases (crosses). The paper's five are chosen at random.",
     )
     space.add_argument("--run", type=Path, required=True, help="a trained run's folder")
     space.add_argument("--speakers", nargs="+", help="whom (default: those of most utterances)")

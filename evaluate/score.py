@@ -107,7 +107,7 @@ def score(
 def _score_list(run: RunDir, trials: TrialList, backend: str, embeddings_name: str) -> None:
     output = run.scores(trials.name, backend)
     stamp = score_stamp(run, trials, backend, embeddings_name)
-    if stamp.is_current() and output.is_file():
+    if stamp.is_current():
         log.info("%s: already complete", output)
         return
     refuse_trained_speakers(run, trials)

@@ -31,8 +31,11 @@ def read_scores(path: Path, trials: Trials, trials_path: Path) -> np.ndarray:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such score file; score the list first (stage 4)")
-    with open(path, encoding="utf-8") as file:
-        lines = file.readlines()
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.readlines()
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text; score the list again") from None
     if lines and not lines[-1].endswith("\n"):
         raise InputError(f"{path}:{len(lines)}: the file ends within a line; score the list again")
     scores = {}

@@ -1,10 +1,13 @@
 """What embeddings and scores were made from, so that what is current is not made again."""
 
-import json
 from pathlib import Path
 
-from ..files import digest
+from ..command_line import InputError
+from ..files import content_digest
+from ..kaldi_feats.data_dir import read_table
 from ..kaldi_feats.fbank.options import feature_settings
+from ..kaldi_feats.reader import FeatureReader
+from ..kaldi_feats.scp_digest import scp_digest
 from ..run_dir import RunDir
 from ..stamp import Stamp
 from .backends import BACKENDS
@@ -23,11 +26,10 @@ def embedding_stamp(run: RunDir, data_dir: Path, name: str, made_by: str) -> Sta
     inputs = {
         "made_by": made_by,
         "features": feature_settings(data_dir),
-        "feats.scp": digest(data_dir / "feats.scp"),
-        # The scp keeps its text when features are made again from other audio; this does not.
-        "fbank": _digest_if_there(data_dir / ".fbank.done"),
+        "contents": FeatureReader(data_dir / "feats.scp").digest(),
     }
-    return Stamp(run.embeddings_done(name), inputs)
+    scp = run.embeddings(name)
+    return Stamp(run.embeddings_done(name), inputs, (scp, scp.with_suffix(".ark")))
 
 
 def score_stamp(run: RunDir, trials: TrialList, backend: str, embeddings: str) -> Stamp:
@@ -43,12 +45,11 @@ def score_stamp(run: RunDir, trials: TrialList, backend: str, embeddings: str) -
         "set": embeddings,
         "trials": trials.digest,
         "speakers": _digest_if_there(run.speakers),
-        "embeddings.scp": _digest_if_there(run.embeddings(embeddings)),
-        # Embeddings that another program made have no stamp.
-        "embeddings": _digest_if_there(run.embeddings_done(embeddings)),
+        "embeddings": _contents(run.embeddings(embeddings)),
     }
     inputs |= BACKENDS.find(backend).made_of(run)
-    return Stamp(run.scores_done(trials.name, backend), inputs)
+    scores = run.scores(trials.name, backend)
+    return Stamp(run.scores_done(trials.name, backend), inputs, [scores])
 
 
 def why_stale(run: RunDir, trials: TrialList, backend: str) -> str | None:
@@ -56,20 +57,28 @@ def why_stale(run: RunDir, trials: TrialList, backend: str) -> str | None:
 
     A score file without a stamp is another program's, which its user vouches for.
     """
-    made = _read(run.scores_done(trials.name, backend))
-    if made is None:
+    done = run.scores_done(trials.name, backend)
+    if not done.is_file():
         return None
-    if not score_stamp(run, trials, backend, made.get("set", "")).is_current():
-        return "scored from other embeddings, back-end or trial list; run stage 4 again"
-    embedded = _read(run.embeddings_done(made["set"]))
-    if embedded and run.embedder.is_file() and embedded["made_by"] != digest(run.embedder):
+    made = Stamp(done, {}).read()
+    if made is None:
+        return f"{done} is damaged; run stage 4 again"
+    embeddings = str(made.get("set", ""))
+    if not score_stamp(run, trials, backend, embeddings).is_current():
+        return "scored from other embeddings, back-end or trial list, or changed; run stage 4 again"
+    embedded = Stamp(run.embeddings_done(embeddings), {}).read()
+    if embedded and run.embedder.is_file() and embedded["made_by"] != content_digest(run.embedder):
         return "embedded by an earlier training; run stages 3 and 4 again"
     return None
 
 
-def _read(path: Path) -> dict | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+def _contents(scp: Path) -> str | None:
+    """Of embeddings, which another program may have made; None if they are not there."""
+    try:
+        return scp_digest(scp, read_table(scp))
+    except InputError:
+        return None
 
 
 def _digest_if_there(path: Path) -> str | None:
-    return digest(path) if path.is_file() else None
+    return content_digest(path) if path.is_file() else None

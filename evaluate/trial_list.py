@@ -68,20 +68,29 @@ def load_trial_list(data_dir: Path, name: str) -> TrialList:
     """Read one trial list of a data directory and hold it against ``utt2spk``.
 
     Raises:
-        InputError: if there is no such list; with file and line if a trial names an utterance
-            that ``utt2spk`` does not know, or says target of two speakers or nontarget of one; if
-            there are no target or no nontarget trials; or if a list under a published list's name
-            has not its number of trials.
+        InputError: if there is no such list; else as `read_trial_list`.
     """
     path = data_dir / "trials" / name
     if not path.is_file():
         there = ", ".join(trial_lists(data_dir))
         raise InputError(f"{path}: no such trial list; there is {there}")
+    return read_trial_list(path, data_dir / "utt2spk")
+
+
+def read_trial_list(path: Path, utt2spk_path: Path) -> TrialList:
+    """Read a trial list and hold it against the speakers of its utterances.
+
+    Raises:
+        InputError: with file and line if a trial names an utterance that ``utt2spk`` does not
+            know, or says target of two speakers or nontarget of one; if there are no target or no
+            nontarget trials; or if a list under a published list's name has not its number of
+            trials.
+    """
     trials = read_prepared(path)
-    utt2spk = read_table(data_dir / "utt2spk")
+    utt2spk = read_table(utt2spk_path)
     speakers = sorted(set(utt2spk.values()))
     number = {speaker: index for index, speaker in enumerate(speakers)}
     speaker_of = {utterance: number[speaker] for utterance, speaker in utt2spk.items()}
-    enrol, test = look_up(trials, speaker_of, path, str(data_dir / "utt2spk"))
-    refuse_wrong_labels(path, trials, enrol == test, str(data_dir / "utt2spk"))
+    enrol, test = look_up(trials, speaker_of, path, str(utt2spk_path))
+    refuse_wrong_labels(path, trials, enrol == test, str(utt2spk_path))
     return TrialList(path, trials, speakers, enrol, test)

@@ -102,7 +102,7 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
         {"corpus": corpus.name, "trials": hashes} | {n: s.inputs for n, s in stamps.items()},
     )
     changed = [n for n in sets if not (stamps[n].is_current() and _as_written(data / n, sets[n]))]
-    lists_done = Stamp(data / "test" / "trials" / ".prepare.done", hashes)
+    lists_done = Stamp(data / "test" / "trials" / ".prepare.done", {"lists": hashes})
     same_lists = lists_done.is_current() and _same_texts(data / "test" / "trials", lists)
     if overall.is_current() and not changed and same_lists:
         return False
@@ -175,10 +175,7 @@ def _recorded_names(state: Path) -> set[str]:
 
     Anybody may have changed the file: nothing that leads elsewhere is deleted on its word.
     """
-    try:
-        recorded = json.loads(_text(state) or "{}")
-    except (ValueError, RecursionError):
-        return set()
+    recorded = (Stamp(state, {}).read() or {}).get("lists")
     if not isinstance(recorded, dict):
         return set()
     return {name for name in recorded if NAME.fullmatch(name) and (state.parent / name).is_file()}

@@ -13,6 +13,7 @@ from ..command_line import InputError
 from ..files import atomic_write
 from .ark import is_command, open_ark, parse_place, read_array
 from .data_dir import is_count, naming, read_table
+from .scp_digest import scp_digest
 
 # Kaldi's kAutomaticMethod, what `copy-feats --compress=true` does.
 COMPRESSION_METHOD = 1
@@ -51,6 +52,31 @@ class FeatureReader(Mapping):
                 holds NaN or infinity.
         """
         return _load(self.scp, self._table, utterance, ndim=2)
+
+    def digest(self) -> str:
+        """Changes with the contents of any of the matrices; see `scp_digest`."""
+        return scp_digest(self.scp, self._table)
+
+    def of_shape(self, utterance: str, frames: int, bands: int | None = None) -> np.ndarray:
+        """The matrix of one utterance, if it is of the shape that it was recorded with.
+
+        Args:
+            utterance: its id.
+            frames: as ``utt2num_frames`` has it.
+            bands: values a frame, if they must be so many.
+
+        Raises:
+            InputError: as reading it, or it is of another shape.
+        """
+        features = self[utterance]
+        wanted = (frames, features.shape[1] if bands is None else bands)
+        if features.shape != wanted:
+            what = (
+                f"its features are {features.shape[0]} frames of {features.shape[1]} values, and "
+                f"should be {wanted[0]} of {wanted[1]}"
+            )
+            raise _bad_entry(self.scp, self._table, utterance, what)
+        return features
 
     def __contains__(self, utterance: object) -> bool:
         return utterance in self._table

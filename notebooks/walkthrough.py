@@ -832,17 +832,15 @@ from speaker_bases.evaluate.embed import embed
 from speaker_bases.evaluate.score import score
 from speaker_bases.kaldi_feats.fbank.options import feature_settings
 from speaker_bases.run_dir import RunDir
-from speaker_bases.train.config import save_config
 
 LOSSES = {"center": "L_S + L_C", "proposed1": "L_S + L_C + L_BC", "proposed2": "L_H + L_BC"}
 EXP = Path(tempfile.mkdtemp(prefix="walkthrough-"))
 systems = {}
 for name, model in models.items():
     systems[name] = system = RunDir(EXP / name / "seed0")
-    system.path.mkdir(parents=True)
     config = {"system": name, "loss": LOSSES[name], "title": name, "corpus": "synthetic", "seed": 0}
-    save_config(system.config, config | {"features": feature_settings(DATA / "train")})
-    system.speakers.write_text("".join(f"{speaker}\n" for speaker in train_data.speakers))
+    system.write_config(config | {"features": feature_settings(DATA / "train")})
+    system.write_speakers(train_data.speakers)
     model.save(system.model)
     model.get_layer("backbone").save(system.embedder)
 
@@ -851,11 +849,12 @@ logging.getLogger().setLevel(logging.WARNING)
 for system in systems.values():
     embed(system, DATA / "train")
     embed(system, DATA / "test")
-run(baseline, "--exp", EXP, "--data", DATA)
+run(baseline, "--exp", EXP, "--data-dir", DATA / "test")
 systems["baseline"] = RunDir(EXP / "baseline/seed0")
 for system in systems.values():
-    scores_file = score(system, DATA / "test", "synthetic")
-print("enrolment, test, score:", *scores_file.read_text().split("\n")[:3], sep="\n")
+    score(system, DATA / "test")
+scores = system.scores("synthetic").read_text()
+print("enrolment, test, score:", *scores.split("\n")[:3], sep="\n")
 
 # %% [markdown]
 # The baseline has no network: it compares mean and deviation of the features.
@@ -945,17 +944,17 @@ def best(name):
 
 
 def draw(figure, *arguments):
-    run(figures, figure, "--data", DATA / "train", "--out", EXP / f"{figure}.png", *arguments)
+    run(figures, figure, "--data-dir", DATA / "train", "--out", EXP / f"{figure}.png", *arguments)
     display(Image(EXP / f"{figure}.png", width=520))
 
 
-draw("speakers", "--system", best("proposed2").path)
+draw("speakers", "--run", best("proposed2").path)
 
 # %% [markdown]
-# **Figure 1:** a t-SNE map of five *training* speakers under $L_H + L_{BC}$. Dots are utterances,
-# triangles their means, crosses the bases. The paper says that a basis lies with its speaker, and
-# so it does here. But t-SNE is only a drawing, so we also ask the numbers: which speaker's mean is
-# nearest to a basis?
+# **Figure 1:** a t-SNE map of five *training* speakers under $L_H + L_{BC}$ (those with the most
+# utterances; the paper's five are chosen at random). Dots are utterances, triangles their means,
+# crosses the bases. The paper says that a basis lies with its speaker, and so it does here. But
+# t-SNE is only a drawing, so we also ask the numbers: which speaker's mean is nearest to a basis?
 
 # %%
 space = load_speaker_space(best("proposed2"), DATA / "train")
@@ -968,7 +967,7 @@ print(f"cosine of a basis with its speaker's mean {own:.2f}, with others' {other
 assert own > others and found > 0.9
 
 # %%
-draw("impostors", "--systems", best("center").path, best("proposed1").path)
+draw("impostors", "--runs", best("center").path, best("proposed1").path)
 
 # %% [markdown]
 # **Figure 2:** cosines between the mean embeddings of different training speakers, without and

@@ -3,6 +3,7 @@
 A run is one system trained with one seed, ``<exp>/<system>/seed<k>``.
 """
 
+import csv
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ class RunDir:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
+        # Beside the folder, which a training of something else moves away.
+        self.lock = self.path.parent / f".{self.path.name}.lock"
         # stage 2
         self.config = self.path / "config.yaml"
         self.speakers = self.path / "speakers.txt"
@@ -106,6 +109,30 @@ class RunDir:
         """Write ``speakers.txt``, a line each."""
         with atomic_write(self.speakers) as file:
             file.writelines(f"{speaker}\n" for speaker in speakers)
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """The lines of a ``log.csv``: `epoch`, `step`, `seconds` and each loss, as text.
+
+    Raises:
+        InputError: with the line, if the file is missing or a line is not of its form.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; train the system first (stage 2)") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: damaged: {error}; move it away") from None
+    for line, row in enumerate(rows, start=2):
+        numbers = [row.get(name) or "" for name in ("epoch", "step", "seconds")]
+        if None in row or None in row.values() or not all(map(_is_number, numbers)):
+            raise InputError(f"{path}:{line}: not a line of a training's log; move the file away")
+    return rows
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdecimal() and text.isascii() and len(text) < 20
 
 
 def runs(exp: str | os.PathLike) -> Iterator[RunDir]:

@@ -25,6 +25,12 @@ settings.load_profile("busy machine")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--kills", type=int, default=0, help="how often each training of test_kills.py is killed"
+    )
+
+
 def shared_data(name: str) -> Path:
     shared = Path(os.environ.get("SPEAKER_BASES_SHARED", ROOT.parent / "shared"))
     folder = shared / "data" / name

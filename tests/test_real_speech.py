@@ -180,3 +180,103 @@ def test_a_public_encoder_is_scored_like_a_system(tool, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "resemblyzer", None)
     with pytest.raises(InputError, match="pip install resemblyzer"):
         tool("public_encoder").run(tmp_path / "data", tmp_path / "exp", results)
+
+
+def test_the_documents_show_what_the_results_say(project_root):
+    """If not: python experiments/real_speech/tables.py."""
+    script = project_root / "experiments" / "real_speech" / "tables.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def results(tool, tmp_path):
+    """A CSV of a baseline, of two seeds of a system and of one run on held-out speakers."""
+    record = tool("record")
+    row = dict.fromkeys(record.COLUMNS, "")
+    row |= {"seed": "0", "data": "train", "steps": "10", "train_seconds": "120", "loss": "L_S"}
+    row |= {"eer_low": "1.00", "eer_high": "9.00", "min_dcf_0.01": "0.500", "command": "train"}
+    row |= {"first_loss": "5.0", "last_loss": "1.0", "commit": "abc1234", "date": "2026-01-02"}
+    rows = []
+    for name, seed, data, epochs, eer_percent in (
+        ("baseline", "0", "-", "0", "30.00"),
+        ("softmax", "0", "train", "3", "5.00"),
+        ("softmax", "1", "train", "3", "6.00"),
+    ):
+        for trial_list in tool("tables").LISTS:
+            new = {"name": name, "seed": seed, "data": data, "epochs": epochs}
+            rows.append(row | new | {"eer_percent": eer_percent, "trial_list": trial_list})
+    new = {"name": "softmax-9", "data": "kept", "epochs": "1", "trial_list": "held-out"}
+    rows.append(row | new | {"eer_percent": "7.00"})
+    path = tmp_path / "real" / "runs.csv"
+    path.parent.mkdir()
+    lines = [record.COLUMNS, *([row[column] for column in record.COLUMNS] for row in rows)]
+    path.write_text("".join(f"{','.join(line)}\n" for line in lines))
+    return path
+
+
+PLAN = """\
+softmax    softmax    train  3  0,1
+softmax    softmax    train  3  2
+proposed2  proposed2  train  3  0     losses.between_speaker=null
+softmax-9  softmax    kept   1  0
+softmax-99 softmax    kept   9  0
+"""
+
+
+def test_tables_hold_means_over_seeds_and_what_was_not_run(tool, results, tmp_path):
+    tables, plan = tool("tables"), tmp_path / "runs.txt"
+    plan.write_text(PLAN)
+    names = ("summary", "systems", "min-dcf", "held-out", "runs")
+    marks = [
+        f"<!-- begin real-speech-{n}: made by X -->\n<!-- end real-speech-{n} -->" for n in names
+    ]
+    document = tmp_path / "page.md"
+    document.write_text("\n\n".join(["# Page", *marks, "<!-- begin other: made by Y -->\nkept"]))
+    arguments = ["--csv", str(results), "--runs", str(plan), str(document)]
+
+    assert tables.main(["--check", *arguments]) == 1
+    assert tables.main(arguments) == 0
+    text = document.read_text()
+    assert "| softmax | L_S | 0 1 (of 3) | 5.50 | 5.50 | 5.50 | 5.50 |" in text
+    assert "| proposed2 | L_H | not run | not run | not run | not run | not run |" in text
+    assert "| softmax | L_S | train | 10 | 0 1 (of 3) | 5.50 (5.00 to 6.00) |" in text
+    assert "| 30.00 [1.00 to 9.00] |" in text
+    assert "| softmax-9 | L_S | 1 | 10 | 0 | 7.00 [1.00 to 9.00] | 0.500 | 5.0 to 1.0 | 2 |" in text
+    assert "| softmax-99 | L_S | 9 | - | 0 | not run |" in text
+    assert "| softmax | 2 | train | 3 | not run |" in text
+    assert "abc1234 softmax: train" in text and text.endswith("made by Y -->\nkept")
+    assert (results.parent / "error-rates.png").exists()
+    assert tables.main(["--check", *arguments]) == 0
+
+
+def test_a_document_without_a_marked_place_is_refused(tool, results, tmp_path, capsys):
+    tables, plan, document = tool("tables"), tmp_path / "runs.txt", tmp_path / "page.md"
+    plan.write_text(PLAN)
+    arguments = ["--csv", str(results), "--runs", str(plan), str(document)]
+    document.write_text("# Page\n")
+    assert tables.main(arguments) == 1
+    document.write_text("<!-- begin real-speech-x: made by X -->\n<!-- end real-speech-x -->\n")
+    assert tables.main(arguments) == 1
+    errors = capsys.readouterr().err
+    assert "no line '<!-- begin real-speech-" in errors
+    assert "no such table 'real-speech-x'" in errors
+
+
+def test_the_protocols_counts_are_those_of_the_results(tool, project_root):
+    text = (project_root / "docs" / "real-speech.md").read_text()
+    rows = tool("record").read_rows(project_root / "docs" / "real-speech" / "runs.csv")
+    for row in rows:
+        if row["trial_list"] != "held-out":
+            counts = f"{int(row['trials']):,} | {int(row['targets']):,}"
+            assert f"| {row['trial_list']} | {counts} |" in text
+
+
+def test_the_rates_of_the_results_are_those_of_the_stored_scores(tool, project_root):
+    folder = project_root / "docs" / "real-speech"
+    for row in tool("record").read_rows(folder / "runs.csv"):
+        trials = read_list(folder / "scores" / "lists" / f"{row['trial_list']}.npz")
+        stored = read_scores(folder / "scores" / f"{row['name']}.seed{row['seed']}.npz")
+        digest, scores = stored[row["trial_list"]]
+        assert digest == trials.digest
+        assert row["eer_percent"] == f"{100 * eer(scores, trials.is_target):.2f}", row["name"]

@@ -66,7 +66,7 @@ def last_checkpoint(folder: Path) -> Path | None:
             if broken is None:
                 return path
             error = f"{broken} is damaged"
-        except (OSError, zipfile.BadZipFile) as problem:
+        except Exception as problem:  # zlib's, zipfile's, the system's, ...
             error = problem
         log.warning("%s cannot be read (%s); going back to the one before", path, error)
     return None
@@ -81,17 +81,20 @@ def load_checkpoint(path: Path, model: keras.Model) -> None:
     """Put a checkpoint's values into a model built from the same configuration.
 
     Raises:
-        InputError: if the checkpoint is of a model of other variables.
+        InputError: if the checkpoint cannot be read, or is of a model of other variables.
     """
     variables = state_of(model)
-    with np.load(path) as arrays:
-        shapes = {name: arrays[name].shape for name in arrays.files}
-        if shapes != {name: tuple(variable.shape) for name, variable in variables.items()}:
-            raise InputError(
-                f"{path}: the checkpoint is of another model; train into an empty folder"
-            )
-        for name, variable in variables.items():
-            variable.assign(arrays[name])
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    # A damaged header has as many kinds of errors as NumPy and zip have parts.
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read: {error}; remove it") from error
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shapes != {name: tuple(variable.shape) for name, variable in variables.items()}:
+        raise InputError(f"{path}: the checkpoint is of another model; train into an empty folder")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -180,4 +183,4 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 def _list(folder: Path) -> list[Path]:
-    return sorted(Path(folder).glob("step-*.npz"))
+    return sorted(path for path in Path(folder).glob("step-*.npz") if path.stem[5:].isdecimal())

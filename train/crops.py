@@ -22,12 +22,14 @@ class CropStream(keras.utils.PyDataset):
         reader: the features.
         utterances: ids, in the order that `batches` counts them.
         speakers: `(utterances,)` integers, the class of each utterance.
+        num_frames: `(utterances,)` integers, the length that each must have.
         batches: which utterances are in which batch: `ShuffledUtterances` or
             `SpeakersTimesCrops`.
         crop_frames: length of a crop (the paper's l).
         seed: where crops begin in epoch `k` follows from `(seed, k)`.
         first_step: where to join the stream.
         workers: threads that read ahead, if 2 or more.
+        bands: values a frame that the network takes.
 
     An `InputError` of the reader stays in the attribute `error`: what `fit` raises may be another.
 
@@ -40,18 +42,22 @@ class CropStream(keras.utils.PyDataset):
         reader: FeatureReader,
         utterances: Sequence[str],
         speakers: Sequence[int],
+        num_frames: Sequence[int],
         batches: ShuffledUtterances | SpeakersTimesCrops,
         crop_frames: int,
         seed: int,
         first_step: int = 0,
         workers: int = 1,
+        bands: int | None = None,
     ):
         super().__init__(workers=workers)
         self.reader = reader
         self.utterances = utterances
         self.speakers = np.asarray(speakers, "int32")
+        self.num_frames = num_frames
         self.batches = batches
         self.crop_frames = crop_frames
+        self.bands = bands
         self.seed = seed
         self.first_step = first_step
         self.error: InputError | None = None
@@ -84,6 +90,9 @@ class CropStream(keras.utils.PyDataset):
 
     def _crop(self, utterance: int, place: float) -> np.ndarray:
         """One crop; `place` in [0, 1) says where it begins among the possible beginnings."""
-        features = repeated(self.reader[self.utterances[utterance]], self.crop_frames)
+        features = self.reader.of_shape(
+            self.utterances[utterance], self.num_frames[utterance], self.bands
+        )
+        features = repeated(features, self.crop_frames)
         begin = int(place * (len(features) - self.crop_frames + 1))
         return features[begin : begin + self.crop_frames]

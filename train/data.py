@@ -19,8 +19,9 @@ class TrainingData:
         reader: the features.
         utterances: ids, sorted.
         labels: the class of each utterance, an index into `speakers`.
+        num_frames: how many frames each has.
         speakers: ids of the N training speakers, sorted.
-        fingerprint: changes with any of the above, and with the utterances' lengths.
+        fingerprint: changes with any of the above, and with the contents of the features.
 
     Raises:
         InputError: if a file is missing, or an utterance has no speaker or no length.
@@ -42,16 +43,24 @@ class TrainingData:
         self.speakers = sorted({utt2spk[utterance] for utterance in self.utterances})
         classes = {speaker: index for index, speaker in enumerate(self.speakers)}
         self.labels = [classes[utt2spk[utterance]] for utterance in self.utterances]
-        text = "\n".join(f"{u} {utt2spk[u]} {num_frames[u]}" for u in self.utterances)
-        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        self.num_frames = [num_frames[utterance] for utterance in self.utterances]
+        text = hashlib.sha256(self.reader.digest().encode())
+        for utterance in self.utterances:
+            text.update(f"{utterance} {utt2spk[utterance]} {num_frames[utterance]}\n".encode())
+        self.fingerprint = text.hexdigest()
 
     def check(self, config: dict[str, Any]) -> None:
         """Refuse a configuration that these utterances and speakers are too few for.
 
         Raises:
-            InputError: no batch can be filled, or there are fewer other speakers than
-                `losses.hard_negative.num_negatives`.
+            InputError: there is one speaker only, no batch can be filled, or there are fewer other
+                speakers than `losses.hard_negative.num_negatives`.
         """
+        if len(self.speakers) < 2:
+            raise InputError(
+                f"{self.reader.scp.with_name('utt2spk')}: one training speaker; telling speakers "
+                "apart takes two or more"
+            )
         self.batches(config, seed=0)
         self.check_losses(config)
 

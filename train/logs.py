@@ -1,6 +1,7 @@
 """The training's log: one CSV line an epoch, and the same for TensorBoard."""
 
 import csv
+import logging
 import os
 import time
 from pathlib import Path
@@ -8,8 +9,12 @@ from pathlib import Path
 import keras
 from tensorboardX import SummaryWriter
 
+from ..command_line import InputError
 from ..files import atomic_write
+from ..run_dir import read_log
 from .checkpoints import Checkpoints
+
+log = logging.getLogger(__name__)
 
 
 class TrainingLog(keras.callbacks.Callback):
@@ -22,8 +27,8 @@ class TrainingLog(keras.callbacks.Callback):
     Args:
         path: of the CSV file.
         tensorboard: folder for the event files; needs no TensorFlow.
-        checkpoints: the callback that counts the steps; stands before this one. Lines and events
-            after the step that it begins at are dropped.
+        checkpoints: the callback that counts the steps. Lines and events after the step that it
+            begins at are dropped.
     """
 
     def __init__(
@@ -65,7 +70,13 @@ class TrainingLog(keras.callbacks.Callback):
 
 
 def _read(path: Path) -> list[dict[str, str]]:
+    """The lines so far; a damaged log is put aside, and begins anew."""
     if not path.exists():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        return read_log(path)
+    except InputError as error:
+        aside = path.with_name(f"{path.name}.damaged")
+        path.replace(aside)
+        log.warning("%s; it is %s now, and the log goes on without its lines", error, aside)
+        return []

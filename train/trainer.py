@@ -9,7 +9,9 @@ from typing import Any
 import keras
 
 from ..command_line import InputError
+from ..files import remove_temporary
 from ..kaldi_feats.fbank.options import feature_settings
+from ..lock import locked
 from ..models.saving import save_model
 from ..run_dir import RunDir
 from ..stamp import Stamp
@@ -60,15 +62,23 @@ def train(
         "data": data.fingerprint,
         "features": feature_settings(data_dir),
     }
-    stamp = Stamp(run.trained, _without(resolved, LABELS))
-    if stamp.is_current() and run.model.is_file() and run.embedder.is_file():
+    with locked(run.lock, f"training {run.path}"):
+        remove_temporary(run.path, run.checkpoints)
+        return _train(run, config, resolved, data, seed, workers)
+
+
+def _train(run: RunDir, config, resolved, data: TrainingData, seed: int, workers: int) -> bool:
+    """`train`, by the process that holds the run's lock."""
+    outputs = (run.model, run.embedder, run.speakers)
+    stamp = Stamp(run.trained, _without(resolved, LABELS), outputs)
+    if stamp.is_current():
         run.write_config(resolved)  # the labels may be others
         log.info("%s is complete (%d epochs)", run.path, config["epochs"])
         return True
 
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(config["dtype_policy"])
-    data.check_losses(config)
+    data.check(config)
     batches = data.batches(config, seed)
     model = build_model(config, len(data.speakers), config["epochs"] * batches.steps_per_epoch)
     _check_bands(data, model)
@@ -105,11 +115,13 @@ def _fit(model, config, data, batches, run, checkpoints, seed, workers) -> None:
             data.reader,
             data.utterances,
             data.labels,
+            data.num_frames,
             batches,
             config["crop_frames"],
             seed,
             first_step=checkpoints.step,
             workers=workers,
+            bands=model.input_shape[0][-1],
         )
         try:
             model.fit(
@@ -118,7 +130,8 @@ def _fit(model, config, data, batches, run, checkpoints, seed, workers) -> None:
                 epochs=epoch + 1 if done else config["epochs"],
                 steps_per_epoch=steps - done,
                 shuffle=False,  # or Keras would shuffle with its own generator
-                callbacks=[checkpoints, log_file, *losses],
+                # The log first: killed between the two, an epoch is trained and logged again.
+                callbacks=[log_file, checkpoints, *losses],
                 verbose=1 if sys.stdout.isatty() else 2,
             )
         except Exception:
@@ -149,9 +162,13 @@ def _check_bands(data: TrainingData, model: keras.Model) -> None:
 
 def _move_aside_if_other(run: RunDir, resolved: dict[str, Any], steps: int) -> None:
     """Make room if the folder holds a training of something else, or of more epochs."""
-    if not run.config.exists():
+    try:
+        previous = run.read_config()
+    except InputError as error:
+        if run.checkpoints.is_dir() or run.config.exists():
+            # Of checkpoints without their configuration nobody knows what they were trained as.
+            _move_aside(run, f"its configuration cannot be read: {error}")
         return
-    previous = run.read_config()
     ignored = LABELS if schedule_of(resolved).needs_last_step else (*LABELS, "epochs")
     before, now = _without(previous, ignored), _without(resolved, ignored)
     changed = sorted(key for key in before.keys() | now if before.get(key) != now.get(key))
@@ -159,16 +176,15 @@ def _move_aside_if_other(run: RunDir, resolved: dict[str, Any], steps: int) -> N
         changed = sorted({*changed, "epochs"})
     if not changed:
         return
+    _move_aside(run, f"it was trained with other settings ({', '.join(changed)})")
+
+
+def _move_aside(run: RunDir, reason: str) -> None:
     shelf = run.path.parent / "superseded"
     shelf.mkdir(exist_ok=True)
     names = (shelf / f"{run.path.name}-{number}" for number in itertools.count(1))
     target = next(name for name in names if not name.exists())
-    log.warning(
-        "%s was trained with other settings (%s); moved to %s",
-        run.path,
-        ", ".join(changed),
-        target,
-    )
+    log.warning("%s: %s; moved to %s", run.path, reason, target)
     run.path.rename(target)
 
 

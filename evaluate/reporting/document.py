@@ -5,6 +5,7 @@ import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,25 @@ def to_markdown(blocks: list[Block], folder: Path) -> str:
 def _markdown(block: Block, folder: Path) -> str:
     match block:
         case Heading(text, level):
-            return f"{'#' * level} {text}\n"
+            return f"{'#' * level} {_without_html(text)}\n"
         case Paragraph(text):
-            return f"{text}\n"
+            return f"{_without_html(text)}\n"
         case Figure(path, caption):
-            return f"![{caption}]({path.relative_to(folder).as_posix()})\n"
+            return f"![{_without_html(caption)}]({quote(path.relative_to(folder).as_posix())})\n"
         case Table(header, rows, numeric):
             rule = ["---:" if column in numeric else "---" for column in range(len(header))]
-            escaped = [[cell.replace("|", r"\|") for cell in row] for row in [header, rule, *rows]]
+            escaped = [
+                [_without_html(cell).replace("|", r"\|") for cell in row]
+                for row in [header, rule, *rows]
+            ]
             return "".join(f"| {' | '.join(row)} |\n" for row in escaped)
+
+
+def _without_html(text: str) -> str:
+    """Markdown in which nothing, such as the name of a list, is taken for HTML."""
+    parts = text.split("`")  # within backticks nothing is
+    parts[::2] = [part.replace("<", r"\<") for part in parts[::2]]
+    return "`".join(parts)
 
 
 def to_html(blocks: list[Block]) -> str:

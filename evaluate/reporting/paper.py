@@ -6,7 +6,7 @@ Heo et al. 2019, Tables 2 and 4. No setting reaches these numbers.
 import math
 from dataclasses import dataclass
 
-from ...run_dir import RunDir
+from .comparable import what_makes_it_another
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,6 @@ TABLES = {
 ORDER = ("baseline", *(row.system for rows in TABLES.values() for row in rows if row.system))
 """The rows of Table 2, then of Table 4; our baseline before them."""
 
-OF_THE_SYSTEM = frozenset({"network", "losses", "weight_decay", "optimizer", "schedule", "batch"})
-"""The settings that the paper gives for a row; one that was changed makes another system."""
-
 TABLE_OF_CORPUS = {"voxceleb1": 2, "voxceleb2": 4}
 """The corpora of the paper: Table 2 was trained on VoxCeleb1, Table 4 on VoxCeleb2."""
 
@@ -73,22 +70,22 @@ def rows_of(corpus: str) -> list[Row]:
     return [row for row in TABLES[TABLE_OF_CORPUS.get(corpus, 2)] if row.system]
 
 
-def paper_eer(run: RunDir, config: dict, corpus: str, trial_list: str, backend: str) -> float:
+def paper_eer(config: dict, corpus: str, trial_list: str, backend: str) -> float:
     """The paper's EER in percent for the same system, corpus, list and back-end, or NaN.
 
-    A folder that is not named as its system holds a variation of it, which the paper has not; and
-    so does one for which the command line changed one of `OF_THE_SYSTEM`.
+    See `comparable`: a run that differs in anything that the paper gives has none.
     """
-    changed = {text.partition("=")[0].partition(".")[0] for text in config.get("overrides", [])}
     table = TABLE_OF_CORPUS.get(corpus)
     rows = [row for row in TABLES.get(table, ()) if row.system == config["system"]]
-    same = (
-        rows
-        and BACKEND_OF_TABLE[table] == backend
-        and run.system == config["system"]
-        and not changed & OF_THE_SYSTEM
-    )
+    same = rows and BACKEND_OF_TABLE[table] == backend and not what_makes_it_another(config, corpus)
     return rows[0].eer.get(trial_list, math.nan) if same else math.nan
+
+
+def gain(eer: float, reference: float) -> str:
+    """How much lower an error rate is than another, in percent of that one; "" without both."""
+    if not (math.isfinite(eer) and math.isfinite(reference) and reference > 0):
+        return ""
+    return f"{100 * (1 - eer / reference):.0f}"
 
 
 def position(system: str) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from ...files import atomic_write
+from ...run_dir import read_log
 from .results import Result
 
 _TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 60, 80]
@@ -88,7 +89,7 @@ def training_curves(logs: dict[str, Path], path: Path) -> None:
     """
     figure, panels = _panels(len(logs))
     for axes, (name, log) in zip(panels, logs.items(), strict=False):
-        table = pd.read_csv(log)
+        table = pd.DataFrame(read_log(log)).apply(pd.to_numeric, errors="coerce")
         for column in table.columns.difference(["epoch", "step", "seconds"], sort=False):
             axes.plot(table["epoch"], table[column], marker=".", label=column)
         axes.set_title(name, fontsize="medium")

@@ -13,7 +13,7 @@ from .paper import TABLE_OF_CORPUS
 from .results import Collected
 from .tables import document
 
-_PROG = "python -m speaker_bases.evaluate.repository_results"
+_PROG = "python -m speaker_bases.evaluate.reporting.repository_results"
 _TITLE = "# Results on "
 _HEAD = """\
 # Results

@@ -18,6 +18,12 @@ from ..refusals import refuse_trained_speakers
 from ..score_file import read_scores
 from ..stamps import why_stale
 from ..trial_list import TrialList, load_trial_list
+from .comparable import (
+    GIVEN,
+    TRAINING_SETS,
+    what_makes_it_another,
+    where_the_paper_is_otherwise_or_silent,
+)
 from .paper import paper_eer, position
 
 COLUMNS = [
@@ -68,12 +74,15 @@ class Collected:
         lists: the trial lists that they belong to, by name: the counts to be printed.
         training: for each trained system's name, its epochs and what the command line changed,
             as text; several if its seeds differ.
+        differences: for each system of the paper, what to name beside it: how its runs differ from
+            the paper, or why the paper's number does not stand beside them.
         left_out: sentences that say which systems or scores are not in `results`, and why.
     """
 
     results: list[Result] = field(default_factory=list)
     lists: dict[str, dict] = field(default_factory=dict)
     training: dict[str, list[str]] = field(default_factory=dict)
+    differences: dict[str, list[str]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
 
@@ -100,6 +109,7 @@ def collect(exp: Path, data_dir: Path, corpus: str) -> Collected:
             found.lists[name] = _counts(trials)
             found.results.append(result_of(run, config, trials, backend, corpus))
             texts = found.training.setdefault(run.system, [])
+            _note_differences(found.differences, run, config, corpus)
             if "epochs" in config and (text := _training(config)) not in texts:
                 texts.append(text)
     found.results.sort(key=lambda result: (position(result.row["system"]), result.row["seed"]))
@@ -126,8 +136,22 @@ def result_of(run: RunDir, config: dict, trials: TrialList, backend: str, corpus
     scores = read_scores(run.scores(trials.name, backend), trials.trials, trials.path)
     about = {"system": run.system, "loss": config["loss"], "corpus": corpus}
     about |= {"backend": backend, "seed": config["seed"]}
-    about["paper_eer_percent"] = paper_eer(run, config, corpus, trials.name, backend)
+    about["paper_eer_percent"] = paper_eer(config, corpus, trials.name, backend)
     return _evaluate(scores, trials, _counts(trials) | about)
+
+
+def _note_differences(found: dict[str, list[str]], run: RunDir, config: dict, corpus: str) -> None:
+    if config["system"] not in GIVEN or corpus not in TRAINING_SETS:
+        return
+    other = what_makes_it_another(config, corpus)
+    text = (
+        f"`{run.path}` is not comparable: {'; '.join(other)}"
+        if other
+        else "; ".join(where_the_paper_is_otherwise_or_silent(config))
+    )
+    notes = found.setdefault(config["system"], [])
+    if text not in notes:
+        notes.append(text)
 
 
 def _training(config: dict) -> str:

@@ -6,7 +6,7 @@ from itertools import groupby
 import numpy as np
 
 from .document import Block, Heading, Paragraph, Table
-from .paper import BACKEND_OF_TABLE, TABLE_OF_CORPUS, TABLES, position, rows_of
+from .paper import BACKEND_OF_TABLE, TABLE_OF_CORPUS, TABLES, gain, position, rows_of
 from .results import Collected, Result, groups
 
 INTERVAL = (
@@ -40,7 +40,7 @@ def document(found: Collected, corpus: str, about: dict, made: str) -> list[Bloc
     else:
         blocks.append(Paragraph("Nothing has been scored yet."))
     if corpus in TABLE_OF_CORPUS:
-        blocks += paper_section(found.results, TABLE_OF_CORPUS[corpus])
+        blocks += paper_section(found.results, TABLE_OF_CORPUS[corpus], found.differences)
     if found.left_out:
         blocks.append(Heading("Left out"))
         blocks += [Paragraph(sentence) for sentence in found.left_out]
@@ -111,12 +111,15 @@ def backends_section(results: list[Result]) -> list[Block]:
     return [Heading("Back-ends side by side"), Table(header, rows, numeric)]
 
 
-def paper_section(results: list[Result], table: int) -> list[Block]:
+def paper_section(
+    results: list[Result], table: int, differences: dict[str, list[str]]
+) -> list[Block]:
     """The paper's table, with ours of the same list and back-end beside each number.
 
     Args:
         results: ours.
         table: 2 or 4.
+        differences: what to name beside each system.
     """
     backend = BACKEND_OF_TABLE[table]
     ours: dict[tuple[str, str], list[float]] = {}
@@ -124,15 +127,25 @@ def paper_section(results: list[Result], table: int) -> list[Block]:
         if not math.isnan(result.row["paper_eer_percent"]):
             key = result.row["system"], result.row["trial_list"]
             ours.setdefault(key, []).append(result.row["eer_percent"])
+    center = next(row for row in TABLES[table] if row.loss == "L_S + L_C")
     rows = []
     for row in TABLES[table]:
         for name, eer in row.eer.items():
-            mine = ours.get((row.system, name))
-            cell = f"{np.mean(mine):.2f}" if mine else "not run" if row.system else "-"
-            rows.append([row.title, row.loss, name, f"{eer:.2f}", cell])
+            mine = float(np.mean(ours.get((row.system, name), math.nan)))
+            cell = f"{mine:.2f}" if math.isfinite(mine) else "not run" if row.system else "-"
+            reference = float(np.mean(ours.get((center.system, name), math.nan)))
+            gains = (gain(eer, center.eer[name]), gain(mine, reference))
+            if row is center:
+                gains = ("", "")
+            notes = "; ".join(differences.get(row.system, []))
+            rows.append([row.title, row.loss, name, f"{eer:.2f}", cell, *gains, notes])
     header = ["system", "loss", "trial list", "the paper's EER %", "ours"]
+    header += ["the paper's gain over centre, %", "ours", "differs from the paper"]
     return [
         Heading(f"The paper's Table {table}"),
-        Paragraph(f"Heo et al. 2019, Table {table}, scored by {backend}. Ours: mean over seeds."),
-        Table(header, rows, numeric=frozenset({3, 4})),
+        Paragraph(
+            f"Heo et al. 2019, Table {table}, scored by {backend}. Ours: mean over seeds. A run "
+            "that differs in what the paper gives has no number here."
+        ),
+        Table(header, rows, numeric=frozenset({3, 4, 5, 6})),
     ]

@@ -21,9 +21,9 @@ from speaker_bases.evaluate.score_file import read_scores
 from speaker_bases.evaluate.stored_scores import write_list, write_scores
 from speaker_bases.evaluate.trial_list import TrialList, load_trial_list
 from speaker_bases.files import atomic_write
-from speaker_bases.run_dir import RunDir
+from speaker_bases.run_dir import RunDir, read_log
 
-CODE = ["conf", "kaldi_feats", "models", "losses", "train", "evaluate"]
+CODE = ["conf", "speaker_bases", "kaldi_feats", "models", "losses", "train", "evaluate"]
 KEY = ["name", "seed", "epochs", "trial_list"]
 COLUMNS = [
     *KEY,
@@ -61,7 +61,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--command", default="", help="what trained it")
     args = parser.parse_args(argv)
     return run_tool(
-        lambda: record(args.csv, args.run, args.data, args.trained_on, args.settings, args.command)
+        lambda: record(
+            args.csv, args.run, args.data_dir, args.trained_on, args.settings, args.command
+        )
     )
 
 
@@ -72,7 +74,7 @@ def record(
 
     Args:
         path: the CSV, made if it is not there.
-        system: a system's folder with its scores by cosine; the baseline has no training.
+        run: a run's folder with its scores by cosine; the baseline has no training.
         data_dir: the test set whose lists were scored.
         trained_on: the name of the training set, for its column.
         settings: what differs from the system's YAML, for its column.
@@ -83,7 +85,7 @@ def record(
     """
     run = RunDir(run)
     rows = read_rows(path)
-    about = {"name": run.parent.name, "data": trained_on, "settings": settings}
+    about = {"name": run.system, "data": trained_on, "settings": settings}
     about |= {"command": command}
     about |= _training(run)
     about |= {"device": device(), "commit": _commit()}
@@ -98,7 +100,7 @@ def record(
         new = {column: str(row[column]) for column in COLUMNS}
         key = [new[column] for column in KEY]
         rows = [old for old in rows if [old[column] for column in KEY] != key] + [new]
-    write_scores(path.parent / "scores" / f"{run.parent.name}.{run.name}.npz", stored)
+    write_scores(path.parent / "scores" / f"{run.system}.{run.path.name}.npz", stored)
     with atomic_write(path) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -147,8 +149,7 @@ def _training(run: RunDir) -> dict:
         numbers = dict.fromkeys(["epochs", "steps", "train_seconds"], 0)
         words = dict.fromkeys(["first_loss", "last_loss", "dtype", "keras_backend"], "")
         return about | numbers | words
-    with open(run.log, newline="", encoding="utf-8") as file:
-        epochs = list(csv.DictReader(file))
+    epochs = read_log(run.log)
     return about | {
         "epochs": epochs[-1]["epoch"],
         "steps": epochs[-1]["step"],

@@ -1,86 +1,90 @@
-"""The tables of README.md and RESULTS.md that real_speech.sh's results fill.
+"""The tables of README.md and docs/real-speech.md that the comparison on real speech fills.
 
 A document holds a table between two lines,
 
-    <!-- begin NAME: made by benchmarks/real_speech/tables.py -->
-    <!-- end NAME -->
+    <!-- begin real-speech-NAME: made by experiments/real_speech/tables.py -->
+    <!-- end real-speech-NAME -->
 
-and what stands between them is written anew from the CSV.
+and what stands between them is written anew from the results (runs.csv) and the plan (runs.txt):
+a run that is planned and not in the results is a row that says so. The figure beside the results is
+drawn anew too.
 """
 
 import argparse
 import re
-from itertools import groupby
 from pathlib import Path
 
+from error_rates import draw_error_rates
+from planned_runs import Rows, Run, all_runs
 from record import read_rows
 
 from speaker_bases.command_line import InputError, run_tool
 from speaker_bases.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "docs" / "real-speech" / "results.csv"
-SHORT = "-2s"  # the end of the name of a list of first seconds
-
-SYSTEMS = (
-    "baseline",
-    "resemblyzer",
-    "softmax",
-    "center",
-    "am_softmax",
-    "ge2e",
-    "proposed1",
-    "hard_negative",
-    "proposed2",
-)
-"""Rows of the table of systems; every other name in the CSV is a row of the ablation."""
-
-Rows = list[dict[str, str]]
+PLAN = Path(__file__).with_name("runs.txt")
+RESULTS = ROOT / "docs" / "real-speech" / "runs.csv"
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "real-speech.md"]
+LISTS = ("so762", "so762-hard", "gsc", "libri")
+HELD_OUT = "held-out"
+NOT_RUN = "not run"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Write the tables, or only look whether they are what they should be."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--csv", type=Path, default=RESULTS, help="(default: %(default)s)")
+    parser.add_argument("--runs", type=Path, default=PLAN, help="the plan (default: %(default)s)")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if any differs")
-    parser.add_argument("documents", type=Path, nargs="*", help="(default: README.md RESULTS.md)")
+    parser.add_argument(
+        "documents", type=Path, nargs="*", help="(default: README.md docs/real-speech.md)"
+    )
     args = parser.parse_args(argv)
-    documents = args.documents or [ROOT / "README.md", ROOT / "RESULTS.md"]
-    return run_tool(lambda: update(documents, args.csv, args.check))
+    return run_tool(lambda: update(args.documents or DOCUMENTS, args.csv, args.runs, args.check))
 
 
-def update(documents: list[Path], path: Path, check: bool = False) -> None:
+def update(documents: list[Path], results: Path, plan: Path, check: bool = False) -> None:
     """Put the tables of the results into the documents.
 
     Args:
         documents: files with at least one marked place each.
-        path: the CSV.
+        results: the CSV.
+        plan: a file as runs.txt.
         check: write nothing.
 
     Raises:
         InputError: no results, a document without a marked place or with one for an unknown
             table, or, with `check`, a document that is not up to date.
     """
-    rows = read_rows(path)
+    rows = read_rows(results)
     if not rows:
-        raise InputError(f"{path}: no results; run benchmarks/real_speech.sh")
+        raise InputError(f"{results}: no results; run experiments/real_speech.sh")
+    runs = all_runs(rows, plan)
     for document in documents:
         old = document.read_text(encoding="utf-8")
-        new = filled(old, rows, path.parent / "impostors.txt", document)
+        new = filled(old, runs, document)
         if check and new != old:
-            raise InputError(f"{document}: not what {path} says; run {Path(__file__).name} again")
+            raise InputError(f"{document}: not what {results} says; run {Path(__file__).name}")
         if new != old:
             with atomic_write(document) as file:
                 file.write(new)
+    if not check:
+        rates = {
+            run.name: {name: [float(row["eer_percent"]) for row in run.on(name)] for name in LISTS}
+            for run in runs
+            if run.data in ("train", "-")
+        }
+        draw_error_rates(rates, LISTS, results.parent / "error-rates.png")
 
 
-def filled(text: str, rows: Rows, impostors: Path, where: Path) -> str:
+def filled(text: str, runs: list[Run], where: Path) -> str:
     """The document with its marked places filled."""
     tables = {
-        "real-speech-systems": lambda: systems_table(rows),
-        "real-speech-ablation": lambda: ablation_table(rows),
-        "real-speech-runs": lambda: runs_table(rows),
-        "real-speech-impostors": lambda: impostors_table(impostors),
+        "real-speech-summary": lambda: summary_table(runs),
+        "real-speech-systems": lambda: systems_table(runs),
+        "real-speech-min-dcf": lambda: min_dcf_table(runs),
+        "real-speech-held-out": lambda: held_out_table(runs),
+        "real-speech-runs": lambda: runs_table(runs),
     }
     pattern = re.compile(
         r"(<!-- begin (real-speech-\S+): .*? -->\n).*?(<!-- end \2 -->)", re.DOTALL
@@ -97,126 +101,136 @@ def filled(text: str, rows: Rows, impostors: Path, where: Path) -> str:
     return text
 
 
-def systems_table(rows: Rows) -> str:
-    """Each system over its seeds, most epochs first, on whole utterances and on first seconds."""
-    lines = [
-        ["system", "loss", "steps", "seeds", "EER %, whole utterances", "EER %, first 2 s", "min"],
-        ["---", "---", "---:", "---", "---:", "---:", "---:"],
-    ]
-    rows = [row for row in rows if row["name"] in SYSTEMS]
+def summary_table(runs: list[Run]) -> str:
+    """Systems trained on all speakers by trial list: the mean EER over the seeds."""
+    lines = [["system", "loss", "seeds", *LISTS]]
+    for run in runs:
+        if run.data in ("-", "train"):
+            means = (mean(run.on(name), "eer_percent", 2) for name in LISTS)
+            lines.append([run.name, run.loss, seeds_of(run), *means])
+    return as_table(lines, left=2)
 
-    def order(row):
-        return -int(row["epochs"]) if int(row["epochs"]) else -(10**9), SYSTEMS.index(row["name"])
 
-    for _, group in groupby(sorted(rows, key=order), key=order):
-        group = list(group)
-        whole, short = split(group)
-        minutes = sum(float(row["train_seconds"]) / 60 for row in whole) / len(whole)
-        trained = int(whole[0]["epochs"]) > 0
+def systems_table(runs: list[Run]) -> str:
+    """Every system by trial list: EER, and what it took to train."""
+    head = ["system", "loss", "trained on", "steps", "seeds"]
+    lines = [[*head, *(f"EER %, {name}" for name in LISTS), "min"]]
+    for run in runs:
+        if run.data == "kept":
+            continue
+        trained = [row for row in run.on(LISTS[0]) if int(row["steps"])]
+        minutes = sum(float(row["train_seconds"]) for row in trained) / 60 / max(1, len(trained))
         lines.append(
             [
-                whole[0]["name"],
-                whole[0]["loss"],
-                whole[0]["steps"] if trained else "-",
-                " ".join(sorted(row["seed"] for row in whole)),
-                mean_and_range(whole),
-                mean_and_range(short),
-                f"{minutes:.1f}" if trained else "-",
+                *(run.name, run.loss, run.data),
+                trained[0]["steps"] if trained else "-",
+                seeds_of(run),
+                *(rates_of(run.on(name)) for name in LISTS),
+                f"{minutes:.0f}" if trained else "-",
             ]
         )
-    return as_table(lines)
+    return as_table(lines, left=3)
 
 
-def ablation_table(rows: Rows) -> str:
-    """One change at a time, seed 0, beside the run without it."""
-    lines = [
-        ["run", "what is changed", "steps", "EER %, whole utterances", "EER %, first 2 s"],
-        ["---", "---", "---:", "---:", "---:"],
-    ]
-    rows = [row for row in rows if row["seed"] == "0" and int(row["epochs"])]
-    changed = [row for row in rows if row["name"] not in SYSTEMS]
-    bases = dict.fromkeys(base_of(row) for row in changed)
-    epochs = min((int(row["epochs"]) for row in changed), default=0)
-    for base in bases:
-        names = dict.fromkeys(
-            row["name"] for row in rows if row["name"] == base or base_of(row) == base
-        )
-        for name in sorted(names, key=lambda name: name != base):
-            group = [r for r in rows if r["name"] == name and int(r["epochs"]) == epochs]
-            if not group:
+def min_dcf_table(runs: list[Run]) -> str:
+    """Every system by trial list: minDCF, the mean over the seeds."""
+    lines = [["system", "loss", "trained on", "seeds", *LISTS]]
+    for run in runs:
+        if run.data != "kept":
+            means = (mean(run.on(name), "min_dcf_0.01", 3) for name in LISTS)
+            lines.append([run.name, run.loss, run.data, seeds_of(run), *means])
+    return as_table(lines, left=3)
+
+
+def held_out_table(runs: list[Run]) -> str:
+    """The runs that chose the number of steps, on held-out training speakers."""
+    head = ["run", "loss", "epochs", "steps", "seed", "EER %, 95 % interval", "minDCF p=0.01"]
+    lines = [[*head, "training loss, first to last epoch", "min"]]
+    for run in sorted((run for run in runs if run.data == "kept"), key=lambda r: int(r.epochs)):
+        rows = {row["seed"]: row for row in run.on(HELD_OUT)}
+        for seed in run.seeds:
+            if seed not in rows:
+                lines.append([run.name, run.loss, run.epochs, "-", seed, NOT_RUN, *["-"] * 3])
                 continue
-            whole, short = split(group)
-            change = "-" if name == base else f"`{whole[0]['settings'].replace(' ', '` `')}`"
-            rates = [with_interval(part[0]) for part in (whole, short)]
-            lines.append([name, change, whole[0]["steps"], *rates])
-    return as_table(lines)
+            row = rows[seed]
+            lines.append(
+                [
+                    *(run.name, run.loss, run.epochs, row["steps"], seed, with_interval(row)),
+                    row["min_dcf_0.01"],
+                    f"{row['first_loss']} to {row['last_loss']}",
+                    f"{float(row['train_seconds']) / 60:.0f}",
+                ]
+            )
+    return as_table(lines, left=2)
 
 
-def base_of(row: dict[str, str]) -> str:
-    """The system that a run is a variant of: the file of conf/systems in its command."""
-    match = re.search(r"--system \S*?(\w+)\.yaml", row["command"])
-    return match[1] if match else row["name"]
-
-
-def runs_table(rows: Rows) -> str:
-    """Every line of the results, and below the commands that trained each run."""
-    head = ["run", "seed", "epochs", "trial list", "EER %, 95 % interval", "minDCF p=0.01"]
-    head += ["training loss, first to last epoch", "s", "type", "device", "commit", "date"]
-    lines = [head, ["---"] * len(head)]
-    for row in rows:
-        losses = f"{row['first_loss']} to {row['last_loss']}" if row["first_loss"] else "-"
-        lines.append(
-            [
-                *(row[name] for name in ("name", "seed", "epochs", "trial_list")),
-                with_interval(row),
-                row["min_dcf_0.01"],
-                losses,
-                *(row[name] for name in ("train_seconds", "dtype", "device", "commit", "date")),
-            ]
-        )
+def runs_table(runs: list[Run]) -> str:
+    """A line for each run and seed, and below the commands that trained them."""
+    head = ["run", "seed", "trained on", "epochs"]
+    head += [f"EER %, {name}" for name in (*LISTS, HELD_OUT)]
+    lines = [[*head, "loss, first to last", "s", "type", "device", "commit", "date"]]
     commands = {}
-    for row in rows:
-        command = re.sub(r"(seed ?)[0-9]+", r"\1K", row["command"])
-        commands[f"{row['name']}: {command}"] = None
-    return as_table(lines) + "\n\n```\n" + "\n".join(commands) + "\n```"
+    for run in runs:
+        for seed in run.seeds:
+            rows = {row["trial_list"]: row for row in run.rows if row["seed"] == seed}
+            about = [run.name, seed, run.data, run.epochs]
+            if not rows:
+                lines.append([*about, *[NOT_RUN if run.data != "kept" else "-"] * len(LISTS)])
+                lines[-1] += [NOT_RUN if run.data == "kept" else "-", *["-"] * 6]
+                continue
+            row = next(iter(rows.values()))
+            losses = f"{row['first_loss']} to {row['last_loss']}" if row["first_loss"] else "-"
+            lines.append(
+                [
+                    *about,
+                    *(
+                        with_interval(rows[name]) if name in rows else "-"
+                        for name in (*LISTS, HELD_OUT)
+                    ),
+                    losses,
+                    *(row[name] or "-" for name in ("train_seconds", "dtype", "device")),
+                    *(row[name] for name in ("commit", "date")),
+                ]
+            )
+            command = re.sub(r"(seed ?)[0-9]+", r"\1K", row["command"])
+            commands[f"{row['commit']} {run.name}: {command}"] = None
+    return as_table(lines, left=len(lines[0])) + "\n\n```\n" + "\n".join(commands) + "\n```"
 
 
-def impostors_table(path: Path) -> str:
-    """The mean cosines under Figure 2, from the lines that real_speech.sh keeps of its making."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    form = r"^(.+): mean (\S+) of (.*) \(.*/seed(\d+)\)$"
-    of_means: dict[str, list[str]] = {}
-    of_bases: dict[str, list[str]] = {}
-    for loss, mean, what, seed in re.findall(form, text, re.MULTILINE):
-        means = of_means if what.endswith("impostor cosines") else of_bases
-        means.setdefault(loss, []).append(f"{seed}: {mean}")
-    lines = [["loss", "mean embeddings, by seed", "bases, by seed"], ["---", "---:", "---:"]]
-    for loss, means in of_means.items():
-        lines.append([loss, ", ".join(means), ", ".join(of_bases.get(loss, ["-"]))])
-    return as_table(lines)
+def seeds_of(run: Run) -> str:
+    """`0 1 2`, those that were run; `0 (of 3)` if more are planned."""
+    done = sorted({row["seed"] for row in run.rows}, key=int)
+    if not done:
+        return NOT_RUN
+    return " ".join(done) + (f" (of {len(run.seeds)})" if len(done) < len(run.seeds) else "")
 
 
-def split(rows: Rows) -> tuple[Rows, Rows]:
-    """The rows on whole utterances and those on first seconds."""
-    short = [row for row in rows if row["trial_list"].endswith(SHORT)]
-    return [row for row in rows if row not in short], short
-
-
-def mean_and_range(rows: Rows) -> str:
-    """`5.4 (4.9 to 6.1)` over the seeds; the number alone if there is one."""
+def rates_of(rows: Rows) -> str:
+    """`5.43 (4.91 to 6.10)`: mean and range of the seeds, or the interval of the only one."""
+    if not rows:
+        return NOT_RUN
+    if len(rows) == 1:
+        return with_interval(rows[0])
     rates = [float(row["eer_percent"]) for row in rows]
-    mean = f"{sum(rates) / len(rates):.2f}"
-    return mean if len(rates) == 1 else f"{mean} ({min(rates):.2f} to {max(rates):.2f})"
+    return f"{mean(rows, 'eer_percent', 2)} ({min(rates):.2f} to {max(rates):.2f})"
+
+
+def mean(rows: Rows, column: str, digits: int) -> str:
+    """The mean over the seeds."""
+    if not rows:
+        return NOT_RUN
+    return f"{sum(float(row[column]) for row in rows) / len(rows):.{digits}f}"
 
 
 def with_interval(row: dict[str, str]) -> str:
-    """The EER with its 95 % interval over test speakers."""
-    return f"{row['eer_percent']} ({row['eer_low']} to {row['eer_high']})"
+    """The EER with its 95 % interval over test speakers, in square brackets."""
+    return f"{row['eer_percent']} [{row['eer_low']} to {row['eer_high']}]"
 
 
-def as_table(lines: list[list[str]]) -> str:
-    """The lines of a Markdown table."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+def as_table(lines: list[list[str]], left: int) -> str:
+    """A Markdown table of a head and rows; all but the first columns are aligned right."""
+    rule = ["---" if column < left else "---:" for column in range(len(lines[0]))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [lines[0], rule, *lines[1:]])
 
 
 if __name__ == "__main__":

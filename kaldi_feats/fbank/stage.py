@@ -134,11 +134,14 @@ class FbankStage:
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def pending(self) -> list[Chunk]:
-        """The arks that are still to be made."""
+        """The arks that are still to be made, or are not what they were when they were made."""
+        damaged = set(self._stamp.changed_outputs()) if self._stamp.read() else set()
         return [
             chunk
             for chunk in self.chunks
-            if not chunk.is_there() or (not self.skip_broken and chunk.broken())
+            if not chunk.is_there()
+            or chunk.file(".ark") in damaged
+            or (not self.skip_broken and chunk.broken())
         ]
 
     @cached_property
@@ -149,16 +152,13 @@ class FbankStage:
             "utterances": hashlib.sha256(names.encode()).hexdigest(),
             "fbank_dir": str(self.fbank_dir),
         }
-        return Stamp(self.data_dir / ".fbank.done", inputs)
+        outputs = [self.data_dir / name for name in ("feats.scp", "utt2num_frames", "fbank.conf")]
+        outputs += [chunk.file(".ark") for chunk in self.chunks]
+        return Stamp(self.data_dir / ".fbank.done", inputs, outputs)
 
     def is_complete(self) -> bool:
         """Whether there is nothing left to do."""
-        files = [self.data_dir / name for name in ("feats.scp", "utt2num_frames", "fbank.conf")]
-        return (
-            self._stamp.is_current()
-            and all(path.is_file() for path in files)
-            and not self.pending()
-        )
+        return self._stamp.is_current() and not self.pending()
 
     def finish(self) -> list[str]:
         """Put feats.scp, utt2num_frames and fbank.conf in place; every ark must be there.

@@ -37,15 +37,27 @@ def test_writes_every_trials_cosine_in_the_lists_order(scored):
 def test_does_nothing_when_current_and_redoes_when_not(scored):
     assert scored() == 0
     path = scored.system.scores("synthetic")
-    path.write_text("untouched\n")
+    before = path.stat().st_mtime_ns
     assert scored() == 0
-    assert path.read_text() == "untouched\n"
+    assert path.stat().st_mtime_ns == before
+    path.write_text("damaged\n")
+    assert scored() == 0
+    assert len(path.read_text().splitlines()) == len(scored.corpus.all_pairs())
     scored.corpus.write_trials("synthetic", scored.corpus.all_pairs()[:7])
     assert scored() == 0
     assert len(path.read_text().splitlines()) == 7
     path.unlink()
     assert scored() == 0
     assert path.is_file()
+
+
+def test_embeddings_that_another_program_writes_again_are_scored_again(scored):
+    assert scored() == 0
+    before = scored.system.scores("synthetic").read_text()
+    turned = {u: v[::-1] * np.arange(5) for u, v in scored.vectors.items()}
+    scored.system.write_embeddings("test", turned)
+    assert scored() == 0
+    assert scored.system.scores("synthetic").read_text() != before
 
 
 def test_embeddings_by_another_name(scored):

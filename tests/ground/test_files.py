@@ -1,12 +1,11 @@
-"""What the tools share: whole files or none, exit codes, and knowing what is complete."""
+"""Files that are whole or not there, and digests that are remembered."""
 
 import os
 
 import pytest
 
-from speaker_bases.command_line import InputError, run_tool
-from speaker_bases.files import atomic_write, digest
-from speaker_bases.stamp import Stamp
+from speaker_bases import files
+from speaker_bases.files import atomic_write, content_digest, digest
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -30,50 +29,45 @@ def test_a_file_has_the_permissions_that_others_get(tmp_path):
     assert len(modes) == 1
 
 
-def raiser(error):
-    def body():
-        raise error
-
-    return body
+def test_a_large_file_is_read_once_while_size_and_time_stay(tmp_path, monkeypatch):
+    path = tmp_path / "ark"
+    path.write_bytes(b"one")
+    first = content_digest(path)
+    assert first == digest(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "digest", lambda path: pytest.fail("read again"))
+        assert content_digest(path) == first
+    time = path.stat().st_mtime_ns
+    path.write_bytes(b"two")
+    os.utime(path, ns=(time + 1, time + 1))
+    assert content_digest(path) == digest(path) != first
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "text"),
-    [
-        (InputError("wav.scp:3: no\nsuch file"), 1, "error: wav.scp:3: no such file\n"),
-        (FileNotFoundError(2, "No such file", "x.ark"), 1, "x.ark"),
-        (KeyboardInterrupt(), 130, "run the same command again"),
-    ],
+    "memory", [b"", b"{", b"[]", b"\xff", b'{"ark": 3}', b'{"ark": [3, 4, 5]}', b"[" * 100_000]
 )
-def test_what_stops_a_tool_is_one_line_and_an_exit_code(error, code, text, capsys):
-    assert run_tool(raiser(error)) == code
-    output = capsys.readouterr().err
-    assert text in output and output.count("\n") == 1
+def test_a_damaged_memory_of_digests_is_read_anew(tmp_path, memory):
+    path = tmp_path / "ark"
+    path.write_bytes(b"one")
+    (tmp_path / files.REMEMBERED).write_bytes(memory)
+    assert content_digest(path) == digest(path)
+    assert content_digest(path) == digest(path)
 
 
-def test_a_bug_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError):
-        run_tool(raiser(ZeroDivisionError()))
-    assert run_tool(lambda: None) == 0
+def test_a_folder_that_cannot_be_written_to_does_not_matter(tmp_path, monkeypatch):
+    path = tmp_path / "ark"
+    path.write_bytes(b"one")
+
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(files, "atomic_write", refuse)
+    assert content_digest(path) == digest(path)
 
 
-def test_a_stamp_is_current_only_for_completed_work_on_the_same_inputs(tmp_path):
-    source = tmp_path / "wav.scp"
-    source.write_text("a 1\n")
-
-    def stamp():
-        return Stamp(tmp_path / ".done", {"wav.scp": digest(source), "window": (300,)})
-
-    assert not stamp().is_current()
-    with stamp().renew():
-        pass
-    assert stamp().is_current()
-    with pytest.raises(RuntimeError), stamp().renew():
-        raise RuntimeError  # the work failed: what is there is no longer complete
-    assert not stamp().is_current()
-    with stamp().renew():
-        pass
-    source.write_text("a 2\n")
-    assert not stamp().is_current()
-    (tmp_path / ".done").write_text("{ torn")
-    assert not stamp().is_current()
+def test_what_killed_writers_left_is_removed(tmp_path):
+    (tmp_path / ".step-1.npz.0a1b2c3d.tmp").write_text("half")
+    (tmp_path / ".embedder.keras.tmp.keras").write_text("half")
+    (tmp_path / ".train.done").write_text("whole")
+    files.remove_temporary(tmp_path, tmp_path / "not there")
+    assert [path.name for path in tmp_path.iterdir()] == [".train.done"]

@@ -184,7 +184,7 @@ def test_interrupted(corpus, embedded):
     corpus.point_to(12, source)
     assert embedded(corpus)[0] == 0
     assert first.items() <= corpus.dates(".scp").items()
-    assert {path.suffix for path in (corpus.path / "fbank").iterdir()} == {
+    assert {path.suffix for path in (corpus.path / "fbank").glob("[!.]*")} == {
         ".ark",
         ".scp",
         ".num_frames",
@@ -265,7 +265,7 @@ def test_arks_elsewhere_are_not_cleared_away(corpus, conf, tmp_path):
     """Another data directory of the same name may keep its arks in the same folder."""
     arguments = ["--nj", "1", "--fbank-config", str(conf), str(corpus.path), str(tmp_path / "log")]
     assert extract.main([*arguments, str(tmp_path / "arks")]) == 0
-    arks = set((tmp_path / "arks").iterdir())
+    arks = set((tmp_path / "arks").glob("[!.]*"))
     add_options(conf, "--low-freq=100")
     assert extract.main([*arguments, str(tmp_path / "arks")]) == 0
     assert len(arks) == 6 and arks < set((tmp_path / "arks").iterdir())
@@ -308,3 +308,20 @@ def test_segments_are_refused(corpus, embedded):
     (corpus.path / "segments").write_text("s0-u00-1 s0-u00 0 1\n")
     code, said = embedded(corpus)
     assert code == 1 and "segments: segments are not supported" in said
+
+
+@pytest.mark.parametrize("damage", ["truncated ark", "missing line", "swapped offsets"])
+def test_damaged_features_are_made_again(corpus, embedded, damage):
+    assert embedded(corpus)[0] == 0
+    whole = {name: matrix.tobytes() for name, matrix in corpus.features().items()}
+    ark, scp = next(corpus.path.glob("fbank/*.ark")), corpus.path / "feats.scp"
+    lines = scp.read_text().splitlines()
+    if damage == "truncated ark":
+        ark.write_bytes(ark.read_bytes()[:-100])
+    elif damage == "missing line":
+        scp.write_text("\n".join(lines[:-1]) + "\n")
+    else:
+        (first, one), (second, two) = (line.split(" ", 1) for line in lines[:2])
+        scp.write_text("\n".join([f"{first} {two}", f"{second} {one}", *lines[2:]]) + "\n")
+    assert embedded(corpus)[0] == 0
+    assert {name: matrix.tobytes() for name, matrix in corpus.features().items()} == whole

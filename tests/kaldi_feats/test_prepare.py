@@ -105,14 +105,15 @@ def test_a_state_file_cannot_have_files_deleted_elsewhere(run, tmp_path, names):
     outside.write_text("not ours\n")
     folder.mkdir()
     state = folder.with_name(".prepare.done")
-    state.write_text(json.dumps(dict.fromkeys(names, "") if isinstance(names, list) else names))
+    recorded = dict.fromkeys(names, "") if isinstance(names, list) else names
+    state.write_text(json.dumps({"lists": recorded}))
     assert run() == 0
     assert outside.exists() and folder.exists() and (data / "test" / "utt2spk").exists()
     validate_data_dir(data / "test")
-    assert list(json.loads(state.read_text())) == ["all-pairs"]
+    assert list(json.loads(state.read_text())["lists"]) == ["all-pairs"]
 
 
-@pytest.mark.parametrize("text", ["{", "\0", "[1]", '{"all-pairs": 1e999}', "null"])
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "\0", "[1]", '{"all-pairs": 1e999}', "null"])
 def test_a_damaged_state_file_is_written_anew(run, tmp_path, text):
     assert run() == 0
     state = tmp_path / "data" / "test" / "trials" / ".prepare.done"

@@ -1,6 +1,10 @@
 """Settings that train on the tiny set of `make_data` in seconds."""
 
+from functools import partial
+
 import pytest
+
+from speaker_bases.models import NETWORKS, ResNetTable, resnet34
 
 
 @pytest.fixture
@@ -13,3 +17,10 @@ def conf_files(project_root, tmp_path):
         return project_root / "conf" / "systems" / f"{system}.yaml", corpus
 
     return files
+
+
+@pytest.fixture
+def small_network(monkeypatch):
+    """A shallow network in the place of Table 1's, which keeps compiling short."""
+    tiny = ResNetTable(4, (1, 2), (4, 8), (1, 1), ((1, 1), (2, 2)), None)
+    monkeypatch.setitem(NETWORKS._entries, "table1", partial(resnet34, tiny))

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
 
 import keras
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 
 from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.reader import MatrixWriter
-from speaker_bases.models import NETWORKS, ResNetTable, resnet34
 from speaker_bases.run_dir import RunDir
 from speaker_bases.train import checkpoints as checkpoints_module
 from speaker_bases.train import crops as crops_module
@@ -40,11 +38,7 @@ METRICS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def small_network(monkeypatch):
-    """The networks have tests of their own; here a shallow one keeps compiling short."""
-    tiny = ResNetTable(4, (1, 2), (4, 8), (1, 1), ((1, 1), (2, 2)), None)
-    monkeypatch.setitem(NETWORKS._entries, "table1", partial(resnet34, tiny))
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 @pytest.fixture

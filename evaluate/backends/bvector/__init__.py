@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....files import digest
+from ....files import content_digest
 from ....run_dir import RunDir
 from .training import Settings, train_bvector
 
@@ -27,7 +27,7 @@ class BVector:
 
     def made_of(self, run: RunDir) -> dict[str, str | None]:
         """The classifier."""
-        return {"bvector": digest(run.bvector) if run.bvector.is_file() else None}
+        return {"bvector": content_digest(run.bvector) if run.bvector.is_file() else None}
 
     def scores(
         self, run: RunDir, embeddings: np.ndarray, enrol: np.ndarray, test: np.ndarray

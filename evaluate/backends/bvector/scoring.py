@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ....command_line import InputError
-from ....files import digest
+from ....files import content_digest
 from ....models.saving import load_model
 from ....run_dir import RunDir
 from .network import SAME_SPEAKER
@@ -27,7 +27,7 @@ def load_bvector(run: RunDir) -> keras.Model:
     if not run.bvector.is_file() or not run.bvector_done.is_file():
         raise InputError(f"{run.bvector}: no complete b-vector back-end; run stage 4 again")
     trained_on = json.loads(run.bvector_done.read_text(encoding="utf-8"))["embedder"]
-    if run.embedder.is_file() and trained_on != digest(run.embedder):
+    if run.embedder.is_file() and trained_on != content_digest(run.embedder):
         raise InputError(
             f"{run.bvector}: was trained on an earlier network; run stages 3 and 4 again"
         )

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from ....command_line import InputError
-from ....files import digest
+from ....files import content_digest
 from ....kaldi_feats.data_dir import read_table
 from ....kaldi_feats.reader import FeatureReader, read_vectors
+from ....lock import locked
 from ....run_dir import RunDir
 from ....stamp import Stamp
 
@@ -65,10 +66,10 @@ def train_bvector(run: RunDir, data_dir: Path, settings: Settings) -> Path:
         "embeddings": embeddings_scp.with_suffix(".ark"),
         "utt2spk": data_dir / "utt2spk",
     }
-    inputs = asdict(settings) | {name: digest(path) for name, path in files.items()}
+    inputs = asdict(settings) | {name: content_digest(path) for name, path in files.items()}
     inputs["unit_length"] = True  # a back-end made before that is trained again
-    stamp = Stamp(run.bvector_done, inputs)
-    if stamp.is_current() and run.bvector.is_file():
+    stamp = Stamp(run.bvector_done, inputs, [run.bvector])
+    if stamp.is_current():
         log.info("%s: already complete", run.bvector)
         return run.bvector
     utterances, embeddings = read_vectors(embeddings_scp)
@@ -76,7 +77,7 @@ def train_bvector(run: RunDir, data_dir: Path, settings: Settings) -> Path:
     embeddings, labels = _crops_for_single_utterances(
         run, data_dir, utterances, embeddings, labels, settings.crops
     )
-    with stamp.renew():
+    with locked(run.lock, f"training the b-vector of {run.path}"), stamp.renew():
         _fit(run, embeddings, labels, settings)
     log.info("%s is complete", run.bvector)
     return run.bvector

@@ -26,7 +26,7 @@ def test_markdown(tmp_path):
     assert to_markdown(document(tmp_path), tmp_path) == (
         "# A & B\n\n"
         "made by `run < file`, **really**\n\n"
-        "| system | EER |\n| --- | ---: |\n| a\\|b | 1.50 |\n| <c> | 10.25 |\n\n"
+        "| system | EER |\n| --- | ---: |\n| a\\|b | 1.50 |\n| \\<c> | 10.25 |\n\n"
         "![a dot](figures/dot.png)\n"
     )
 

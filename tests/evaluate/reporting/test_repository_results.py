@@ -46,7 +46,7 @@ def test_reports_stand_with_command_date_and_list_but_without_figures(write):
     assert "Last command: `./run.sh --corpus librispeech`. Scores of 2026-01-02." in part
     assert "### Trial list test-other, cosine" in part and "| softmax | 9.99 |" in part
     assert "igure" not in part
-    assert "evaluate.repository_results" in text.split("\n## ")[0]
+    assert "evaluate.reporting.repository_results" in text.split("\n## ")[0]
 
 
 def test_what_was_not_run_says_so_row_by_row(write):
