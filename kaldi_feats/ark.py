@@ -15,6 +15,8 @@ from typing import BinaryIO
 import numpy as np
 from kaldiio.matio import read_matrix_or_vector
 
+from .data_dir import quoted, shown
+
 # A type's letters -> bytes of a number, whether it is a matrix, bytes of a column's own header.
 TYPES = {
     b"FM": (4, True, 0),
@@ -65,14 +67,14 @@ def parse_place(value: str) -> Place:
     """
     match = _PLACE.fullmatch(value)
     if match is None:
-        raise ValueError(f"{value!r} is not the place of an array")
+        raise ValueError(f"{quoted(value)} is not the place of an array")
     path = match["path"]
     if is_command(path):
-        raise ValueError(f"{value!r} is a command, and only wav.scp may hold commands")
+        raise ValueError(f"{quoted(value)} is a command, and only wav.scp may hold commands")
     if path.strip() == "-":
         raise ValueError("'-' is standard input, which is not read; give a file")
     if "\0" in path:
-        raise ValueError(f"{value!r} is not the name of a file")
+        raise ValueError(f"{quoted(value)} is not the name of a file")
     rows = columns = None
     if match["range"] is not None:
         first, comma, second = match["range"].partition(",")
@@ -92,7 +94,7 @@ def _parse_range(text: str, value: str) -> tuple[int, int] | None:
         return None
     match = _RANGE.fullmatch(text)
     if match is None or int(match[1]) > int(match[2]):
-        raise ValueError(f"{value!r}: expected a range as [0:9] or [0:9,0:5], both ends included")
+        raise ValueError(f"{quoted(value)}: a range is [0:9] or [0:9,0:5], both ends included")
     return int(match[1]), int(match[2])
 
 
@@ -104,7 +106,7 @@ def open_ark(path: str) -> BinaryIO:
         ValueError: not a regular file.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"{path} is not a regular file")
+        raise ValueError(f"{shown(path)} is not a regular file")
     return open(path, "rb")
 
 

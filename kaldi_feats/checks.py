@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..command_line import InputError
 from .ark import parse_place
-from .data_dir import is_count, read_table, table_lines
+from .data_dir import is_count, quoted, read_table, shown, table_lines
 
 # So many recordings that are not there are listed.
 LISTED = 20
@@ -71,7 +71,7 @@ def _joined(folder: Path, first: str, second: str) -> Iterator[tuple[str, str, s
 
 def _not_in(folder: Path, name: str, number: int, utterance: str, other: str) -> InputError:
     return InputError(
-        f"{folder / name}:{number}: the utterance {utterance!r} is not in {other}; "
+        f"{folder / name}:{number}: the utterance {quoted(utterance)} is not in {other}; "
         "add it there or remove this line"
     )
 
@@ -92,18 +92,21 @@ class _Speakers:
         if speaker != self._speaker:
             where = f"{self._utt2spk}:{number}"
             if speaker.split() != [speaker]:
-                raise InputError(f"{where}: the speaker {speaker!r} of {utterance!r} has blanks")
+                raise InputError(
+                    f"{where}: the speaker {quoted(speaker)} of {quoted(utterance)} has blanks"
+                )
             if speaker < self._speaker:
                 raise InputError(
-                    f"{where}: the speaker {speaker!r} is out of order after {self._speaker!r}, "
-                    "though the utterances are sorted; separate speaker and utterance with '-'"
+                    f"{where}: the speaker {quoted(speaker)} is out of order after "
+                    f"{quoted(self._speaker)}, though the utterances are sorted; separate speaker "
+                    "and utterance with '-'"
                 )
             self._compare()
             self._speaker, self._utterances = speaker, []
         if not utterance.startswith(speaker):
             raise InputError(
-                f"{self._utt2spk}:{number}: the speaker {speaker!r} does not prefix the utterance "
-                f"{utterance!r}; rename the utterances to <speaker>-<utterance>"
+                f"{self._utt2spk}:{number}: the speaker {quoted(speaker)} does not prefix the "
+                f"utterance {quoted(utterance)}; rename the utterances to <speaker>-<utterance>"
             )
         self._utterances.append(utterance)
 
@@ -122,17 +125,18 @@ class _Speakers:
         if self._left:
             speaker = next(iter(self._left))
             raise InputError(
-                f"{self._spk2utt}:{self._lines[speaker]}: {speaker!r} has no line in utt2spk; "
-                f"{remedy}"
+                f"{self._spk2utt}:{self._lines[speaker]}: {quoted(speaker)} has no line in "
+                f"utt2spk; {remedy}"
             )
         if self._differs:
             raise InputError(
                 f"{self._spk2utt}:{self._lines[self._differs]}: not the utterances that utt2spk "
-                f"gives {self._differs!r}; {remedy}"
+                f"gives {quoted(self._differs)}; {remedy}"
             )
         if self._missing:
             raise InputError(
-                f"{self._spk2utt}: the speaker {self._missing!r} of utt2spk is missing; {remedy}"
+                f"{self._spk2utt}: the speaker {quoted(self._missing)} of utt2spk is missing; "
+                f"{remedy}"
             )
 
 
@@ -153,14 +157,14 @@ class _AbsentAudio:
         try:
             if os.stat(source).st_size:
                 return
-            what = f"an empty file: {source} (of {utterance!r})"
+            what = f"an empty file: {shown(source)} (of {quoted(utterance)})"
         except OSError as error:
             reason = (
                 "no such file"
                 if isinstance(error, FileNotFoundError | NotADirectoryError)
                 else error.strerror
             )
-            what = f"{reason}: {source} (of {utterance!r})"
+            what = f"{reason}: {shown(source)} (of {quoted(utterance)})"
         self._count += 1
         if len(self._found) < LISTED:
             self._found.append((number, what))
@@ -190,7 +194,7 @@ def _check_features(folder: Path) -> None:
         if not is_count(count):
             raise InputError(
                 f"{folder / 'utt2num_frames'}:{number}: {count[:80]!r} is not a number of frames "
-                f"(of {utterance!r}); make the features again"
+                f"(of {quoted(utterance)}); make the features again"
             )
 
 
@@ -198,9 +202,12 @@ def _check_archive(where: str, utterance: str, value: str, archives: set[str]) -
     try:
         archive = parse_place(value).path
     except ValueError as error:
-        raise InputError(f"{where}: {error} (of {utterance!r}); make the features again") from None
+        raise InputError(
+            f"{where}: {error} (of {quoted(utterance)}); make the features again"
+        ) from None
     if archive not in archives and not os.path.isfile(archive):
         raise InputError(
-            f"{where}: no such archive: {archive} (of {utterance!r}); make the features again"
+            f"{where}: no such archive: {shown(archive)} (of {quoted(utterance)}); make the "
+            "features again"
         )
     archives.add(archive)

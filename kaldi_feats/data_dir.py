@@ -65,6 +65,16 @@ def table_lines(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
         previous = key
 
 
+def shown(text: str, most: int = 300) -> str:
+    """What a message shows of a text that may be of any length."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def quoted(text: str) -> str:
+    """The same in quotes, with escapes for what cannot be seen."""
+    return repr(shown(text))
+
+
 def is_count(text: str) -> bool:
     """Whether a value of utt2num_frames is a number of frames: decimal digits, at least 1."""
     text = text.strip()

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..command_line import InputError
 from ..files import atomic_write
-from .ark import is_command, open_ark, parse_place, read_array
-from .data_dir import is_count, naming, read_table
+from .data_dir import is_count, naming, read_table, shown
+from .entries import bad_entry, load, read_scp
 from .scp_digest import scp_digest
 
 # Kaldi's kAutomaticMethod, what `copy-feats --compress=true` does.
@@ -40,7 +40,7 @@ class FeatureReader(Mapping):
 
     def __init__(self, scp: str | os.PathLike):
         self.scp = Path(scp)
-        self._table = _read_scp(self.scp)
+        self._table = read_scp(self.scp)
         self.utterances = list(self._table)
 
     def __getitem__(self, utterance: str) -> np.ndarray:
@@ -51,7 +51,7 @@ class FeatureReader(Mapping):
             InputError: the ark is absent or broken, the entry is no matrix of Kaldi's, or it
                 holds NaN or infinity.
         """
-        return _load(self.scp, self._table, utterance, ndim=2)
+        return load(self.scp, self._table, utterance, ndim=2)
 
     def digest(self) -> str:
         """Changes with the contents of any of the matrices; see `scp_digest`."""
@@ -75,7 +75,7 @@ class FeatureReader(Mapping):
                 f"its features are {features.shape[0]} frames of {features.shape[1]} values, and "
                 f"should be {wanted[0]} of {wanted[1]}"
             )
-            raise _bad_entry(self.scp, self._table, utterance, what)
+            raise bad_entry(self.scp, self._table, utterance, what)
         return features
 
     def __contains__(self, utterance: object) -> bool:
@@ -98,12 +98,12 @@ def read_vectors(scp: str | os.PathLike) -> tuple[list[str], np.ndarray]:
         InputError: the scp or an ark is missing or broken, the scp holds a command, an entry is no
             vector of Kaldi's or holds NaN or infinity, or the vectors differ in length.
     """
-    table = _read_scp(Path(scp))
+    table = read_scp(Path(scp))
     open_arks: dict[str, BinaryIO] = {}
     vectors = None
     with contextlib.ExitStack() as open_files:
         for row, utterance in enumerate(table):
-            vector = _load(scp, table, utterance, 1, open_arks, open_files)
+            vector = load(scp, table, utterance, 1, open_arks, open_files)
             if vectors is None:  # made at once: of a million vectors a list and a copy are too much
                 vectors = np.empty((len(table), len(vector)), np.float32)
             if len(vector) != vectors.shape[1]:
@@ -127,59 +127,11 @@ def read_num_frames(data_dir: str | os.PathLike) -> dict[str, int]:
     for line, (utterance, text) in enumerate(table.items(), start=1):
         if not is_count(text):
             raise InputError(
-                f"{path}:{line}: expected a number of frames, found {text!r}; "
+                f"{path}:{line}: expected a number of frames, found {shown(text)!r}; "
                 "make the features again"
             )
         counts[utterance] = int(text)
     return counts
-
-
-def _read_scp(scp: Path) -> dict[str, str]:
-    table = read_table(scp)
-    for utterance, value in table.items():
-        if value == "-" or is_command(value):
-            raise _bad_entry(
-                scp, table, utterance, f"{value}: a command or standard input; none is run or read"
-            )
-    return table
-
-
-def _load(
-    scp: str | os.PathLike,
-    table: Mapping[str, str],
-    utterance: str,
-    ndim: int,
-    open_arks: dict[str, BinaryIO] | None = None,
-    open_files: contextlib.ExitStack | None = None,
-) -> np.ndarray:
-    """Read one entry; `open_arks`, whose files `open_files` closes, saves opening them again."""
-    value = table[utterance]
-    try:
-        place = parse_place(value)
-        if open_arks is None or open_files is None:
-            with open_ark(place.path) as file:
-                array = read_array(file, place)
-        else:
-            if place.path not in open_arks:
-                open_arks[place.path] = open_files.enter_context(open_ark(place.path))
-            array = read_array(open_arks[place.path], place)
-        if array.ndim != ndim or array.size == 0:
-            raise ValueError(f"found an array of shape {array.shape}")
-    except FileNotFoundError as error:
-        raise _bad_entry(scp, table, utterance, f"{error.filename} is not there") from error
-    except (ValueError, OSError) as error:
-        what = f"cannot read {value} (truncated?): {error}"
-        raise _bad_entry(scp, table, utterance, what) from error
-    with np.errstate(over="ignore"):  # a double may be too large
-        array = array.astype(np.float32, copy=False)
-    if not np.isfinite(array).all():
-        raise _bad_entry(scp, table, utterance, f"NaN or infinity in {value}")
-    return array
-
-
-def _bad_entry(scp, table: Mapping[str, str], utterance: str, what: str) -> InputError:
-    line = list(table).index(utterance) + 1
-    return InputError(f"{scp}:{line}: {utterance}: {what}; make the file again")
 
 
 class _Writer:

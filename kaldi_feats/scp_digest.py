@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ..command_line import InputError
 from ..files import content_digests
 from .ark import parse_place
+from .data_dir import shown
 
 
 def scp_digest(scp: str | os.PathLike, table: Mapping[str, str]) -> str:
@@ -26,7 +27,7 @@ def scp_digest(scp: str | os.PathLike, table: Mapping[str, str]) -> str:
         first_lines.setdefault(_ark(scp, number, value), number)
     for ark, number in first_lines.items():
         if not os.path.isfile(ark):
-            raise InputError(f"{scp}:{number}: {ark} is not there; make the file again")
+            raise InputError(f"{scp}:{number}: {shown(ark)} is not there; make the file again")
     digests = content_digests(first_lines)
     total = hashlib.sha256()
     for number, (utterance, value) in enumerate(table.items(), start=1):

@@ -109,7 +109,7 @@ def _known(name: str, to_utterance: Callable[[str], str]) -> str:
         return to_utterance(name)
     except KeyError:
         raise InputError(
-            f"no test utterance {name!r}; paths are relative to the corpus folder"
+            f"no test utterance {name[:80]!r}; paths are relative to the corpus folder"
         ) from None
 
 
@@ -167,7 +167,7 @@ def _numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
 def _with_itself(
     path: str | os.PathLike, lines: list[int], enrol: list[str], published: bool
 ) -> None:
-    where = f"{path}:{lines[0]}: {enrol[lines[0] - 1]!r} is compared with itself"
+    where = f"{path}:{lines[0]}: {enrol[lines[0] - 1][:80]!r} is compared with itself"
     how_many = f"so it is on {len(lines):,} of {len(enrol):,} lines"
     if not published:
         raise InputError(f"{where}, which lowers the error rate for nothing: {how_many}; remove it")
@@ -264,8 +264,8 @@ def refuse_wrong_labels(
             )
         )
         raise InputError(
-            f"{path}:{at + 1}: the label says {said}, and {source} say {trials.enrol[at]} and "
-            f"{trials.test[at]} are of {other}: so it is on {len(wrong):,} of {len(trials):,} "
+            f"{path}:{at + 1}: the label says {said}, and {source} say {trials.enrol[at][:80]} and "
+            f"{trials.test[at][:80]} are of {other}: so it is on {len(wrong):,} of {len(trials):,} "
             "lines; correct the list, or take the one of this corpus"
         )
 
@@ -296,7 +296,7 @@ def look_up(
         named = {*trials.enrol, *trials.test}
         missing = sum(name not in numbers for name in named)
         raise InputError(
-            f"{path}:{at + 1}: the utterance {first!r} is not in {where}: {missing:,} of the "
+            f"{path}:{at + 1}: the utterance {first[:80]!r} is not in {where}: {missing:,} of the "
             f"list's {len(named):,} utterances are missing, which are in {len(unknown):,} of its "
             f"{len(trials):,} trials; remove these trials, or prepare the data completely"
         )
