@@ -11,7 +11,11 @@
 #   4  score each trial list                           exp/<system>/seed<k>/scores
 #   5  tables, figures, report                         exp/{results.csv,RESULTS.md,report.html}
 # A stage skips what is complete and redoes what a changed option touches. After Ctrl-C the same
-# command goes on where it stopped.
+# command goes on where it stopped. The console shows where it is; what the tools say goes into logs:
+# data/log, data/{train,test}/log, exp/<system>/seed<k>/log and exp/log.
+#
+# It can be called from any folder: relative paths of the options below are of that folder, the
+# defaults of the project's.
 #
 # Options (--name value or --name=value) and their defaults:
 stage=0                     # first stage to run
@@ -30,52 +34,32 @@ systems=                    # which of conf/systems/*.yaml; without it those tha
 seeds="0"                   # one training for each system and seed
 data=data                   # data directories
 exp=exp                     # trained systems, scores and results
-nj=2                        # parallel jobs of stages 0 and 1
+nj=                         # parallel jobs of stages 0 and 1; without it one for each processor
 epochs=                     # instead of the corpus file's
 backend=                    # cosine or bvector; each system's own without it, bvector for vox2_*
-fbank_config=conf/fbank.conf
+fbank_config=conf/fbank.conf  # options of compute-fbank-feats, which the embedded extractor reads too
 prepare_opts=               # more options for stage 0: python -m speaker_bases.kaldi_feats.prepare
 fbank_opts=                 # more options for stage 1: kaldi_feats/make_fbank.sh
 train_opts=                 # more options for stage 2, such as "--set bn_momentum=0.99"
 backend_opts=               # more options for stage 4, such as "--set epochs=40"
 plugin=                     # a module of yours that adds losses, networks, corpora or back-ends
 use_active_env=false        # true: the Python environment that is active, instead of .venv
+gpu=true                    # false: no CUDA into .venv, which is gigabytes, even if there is a GPU
 # Environment: KALDI_ROOT (stage 1 by Kaldi's own programs), train_cmd (run.pl, queue.pl, ...),
 # KERAS_BACKEND (tensorflow or jax), PYTHON (what .venv is made with).
 
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
-
-options=" stage stop_stage conf corpus corpus_dir test_corpus_dir download trials systems seeds data exp nj epochs
-  backend fbank_config prepare_opts fbank_opts train_opts backend_opts plugin use_active_env "
-
-fail() { echo "run.sh: error: $*" >&2; exit 1; }
-
-show_help() { # the comments and variables above, the variables spelled as options
-  sed -n '2,/^$/p' run.sh |
-    sed -E 's/^# ?//; :dash; s/^([a-z-]+)_([a-z_]*=)/\1-\2/; t dash; s/^[a-z-]+=/  --&/; s/^ +#/  &/'
-}
-
+caller=$PWD
 command="./run.sh${*:+$(printf ' %q' "$@")}"
-while [ $# -gt 0 ]; do
-  case $1 in
-    -h | --help) show_help; exit 0 ;;
-    --*=*) name=${1%%=*} value=${1#*=}; shift ;;
-    --*) [ $# -ge 2 ] || fail "$1 takes a value; see ./run.sh --help"; name=$1 value=$2; shift 2 ;;
-    *) fail "unexpected argument $1; see ./run.sh --help" ;;
-  esac
-  name=${name#--}
-  name=${name//-/_}
-  case $options in
-    *[[:space:]]"$name"[[:space:]]*) printf -v "$name" %s "$value" ;;
-    *) fail "unknown option --${name//_/-}; see ./run.sh --help" ;;
-  esac
-done
-for name in download use_active_env; do
-  [[ ${!name} =~ ^(true|false)$ ]] || fail "--${name//_/-} is true or false, not '${!name}'"
-done
-for name in nj epochs; do # epochs may be left to the corpus file
-  [[ ${!name} =~ ^[1-9][0-9]*$ || $name${!name} = epochs ]] ||
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+# shellcheck source=kaldi_feats/parse_options.sh
+. kaldi_feats/parse_options.sh
+[ $# -eq 0 ] || fail_usage "unexpected argument $1"
+take_paths_from "$caller" conf corpus_dir test_corpus_dir trials data exp fbank_config
+[[ $plugin != *.py ]] || take_paths_from "$caller" plugin
+
+for name in nj epochs; do # without them the tools decide
+  [[ ${!name} =~ ^[1-9][0-9]*$ || (-z ${!name} && $name = epochs) ]] || ! is_given "$name" ||
     fail "--$name is a whole number, 1 or more, not '${!name}'"
 done
 [[ $stage =~ ^[0-5]$ && $stop_stage =~ ^[0-5]$ ]] || fail "--stage and --stop-stage are 0 to 5"
@@ -94,11 +78,17 @@ for seed in $seeds; do
   [[ $seed =~ ^[0-9]+$ ]] || fail "--seeds are whole numbers, not '$seed'"
 done
 
+[[ ${KERAS_BACKEND:-tensorflow} =~ ^(tensorflow|jax)$ ]] ||
+  fail "KERAS_BACKEND is tensorflow or jax for this recipe, not '$KERAS_BACKEND'"
+
 # shellcheck source=path.sh
 . ./path.sh
-export USE_ACTIVE_ENV=$use_active_env
+# shellcheck source=logged.sh
+. ./logged.sh
+export USE_ACTIVE_ENV=$use_active_env USE_GPU=$gpu
 extras=
-[ "$corpus" = synthetic ] && extras=synthetic
+[ "$corpus" != synthetic ] || extras=synthetic
+[ "${KERAS_BACKEND:-}" != jax ] || extras="$extras jax"
 activate_environment "$extras" || exit 1
 
 runs=()
@@ -109,6 +99,7 @@ for system in $systems; do
 done
 plugins=()
 [ -z "$plugin" ] || plugins=(--plugin "$plugin")
+jobs=(${nj:+--nj "$nj"})
 begin_stage() { echo "$(date +%H:%M:%S) stage $1: $2"; }
 runs_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
@@ -117,64 +108,74 @@ runs_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 if runs_stage 0; then
   begin_stage 0 "$corpus -> data directories in $data"
   from=()
-  [ -n "$corpus_dir" ] && from+=(--corpus-dir "$corpus_dir")
-  [ -n "$test_corpus_dir" ] && from+=(--test-corpus-dir "$test_corpus_dir")
-  [ -n "$trials" ] && from+=(--trials "$trials")
-  [ "$download" = true ] && from+=(--download)
-  python -m speaker_bases.kaldi_feats.prepare "$corpus" --data "$data" --nj "$nj" \
-    "${from[@]}" "${plugins[@]}" $prepare_opts
+  [ -z "$corpus_dir" ] || from+=(--corpus-dir "$corpus_dir")
+  [ -z "$test_corpus_dir" ] || from+=(--test-corpus-dir "$test_corpus_dir")
+  [ -z "$trials" ] || from+=(--trials "$trials")
+  [ "$download" = false ] || from+=(--download)
+  run_logged "$data/log/prepare.log" python -m speaker_bases.kaldi_feats.prepare "$corpus" \
+    --data "$data" "${jobs[@]}" "${from[@]}" "${plugins[@]}" $prepare_opts
 fi
 
 # shellcheck disable=SC2086
 if runs_stage 1; then
-  begin_stage 1 "features of $data/train and $data/test"
   for set in train test; do
-    kaldi_feats/make_fbank.sh --nj "$nj" --fbank-config "$fbank_config" $fbank_opts "$data/$set"
+    begin_stage 1 "features of $data/$set"
+    run_logged "$data/$set/log/features.log" kaldi_feats/make_fbank.sh "${jobs[@]}" \
+      --fbank-config "$fbank_config" $fbank_opts "$data/$set"
   done
 fi
 
-# shellcheck disable=SC2086
-train() { # RUN [more options]
+# shellcheck disable=SC2086,SC2206
+set_train_command() { # RUN
   local system=${1#"$exp/"}
-  python -m speaker_bases.train --system "$conf/systems/${system%/*}.yaml" \
-    --corpus "$conf/corpora/$corpus.yaml" --data-dir "$data/train" --run "$1" \
-    --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} "${plugins[@]}" $train_opts "${@:2}"
+  train_command=(python -m speaker_bases.train --system "$conf/systems/${system%/*}.yaml"
+    --corpus "$conf/corpora/$corpus.yaml" --data-dir "$data/train" --run "$1"
+    --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} "${plugins[@]}" $train_opts)
 }
 
 if runs_stage 2; then
   for system in $systems; do # now, and not after days of training the systems before
-    train "$exp/$system/seed0" --check
+    set_train_command "$exp/$system/seed0"
+    "${train_command[@]}" --check
   done
   for run in "${runs[@]}"; do
     begin_stage 2 "train $run"
-    train "$run"
+    set_train_command "$run"
+    run_logged "$run/log/train.log" "${train_command[@]}"
   done
 fi
 
+baseline=$exp/baseline/seed0
 if runs_stage 3; then
-  begin_stage 3 "embeddings of $data/test and $data/train"
-  python -m speaker_bases.evaluate.baseline --exp "$exp" --data-dir "$data/test"
+  begin_stage 3 "embeddings of $baseline"
+  run_logged "$baseline/log/embed.log" python -m speaker_bases.evaluate.baseline --exp "$exp" \
+    --data-dir "$data/test"
   for run in "${runs[@]}"; do
+    begin_stage 3 "embeddings of $run"
     for set in test train; do
-      python -m speaker_bases.evaluate.embed --run "$run" --data-dir "$data/$set" \
-        "${plugins[@]}"
+      run_logged "$run/log/embed.log" python -m speaker_bases.evaluate.embed --run "$run" \
+        --data-dir "$data/$set" "${plugins[@]}"
     done
   done
 fi
 
 # shellcheck disable=SC2086
 if runs_stage 4; then
-  begin_stage 4 "scores by ${backend:-the back-end of each system}"
+  begin_stage 4 "scores of $baseline"
   # The baseline has no training for a back-end to learn from: always by cosine.
-  python -m speaker_bases.evaluate.score --run "$exp/baseline/seed0" --data-dir "$data/test"
+  run_logged "$baseline/log/score.log" python -m speaker_bases.evaluate.score --run "$baseline" \
+    --data-dir "$data/test"
   for run in "${runs[@]}"; do
-    python -m speaker_bases.evaluate.score --run "$run" --data-dir "$data/test" \
-      --train-dir "$data/train" ${backend:+--backend "$backend"} "${plugins[@]}" $backend_opts
+    begin_stage 4 "scores of $run by ${backend:-its own back-end}"
+    run_logged "$run/log/score.log" python -m speaker_bases.evaluate.score --run "$run" \
+      --data-dir "$data/test" --train-dir "$data/train" ${backend:+--backend "$backend"} \
+      "${plugins[@]}" $backend_opts
   done
 fi
 
 if runs_stage 5; then
   begin_stage 5 "tables and figures in $exp"
-  python -m speaker_bases.evaluate.report --exp "$exp" --data "$data" \
-    --corpus-conf "$conf/corpora/$corpus.yaml" --command "$command" "${plugins[@]}"
+  run_logged "$exp/log/report.log" python -m speaker_bases.evaluate.report --exp "$exp" \
+    --data "$data" --corpus-conf "$conf/corpora/$corpus.yaml" --command "$command" "${plugins[@]}"
+  cat "$exp/RESULTS.md"
 fi

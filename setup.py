@@ -62,5 +62,6 @@ setup(
         "notebook": ["notebook>=7.2,<8", "ipykernel>=6.29,<8"],
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
         "jax": ["jax>=0.7,<0.12"],
+        "jax-gpu": ["jax[cuda12]>=0.7,<0.12"],
     },
 )

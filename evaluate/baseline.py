@@ -12,11 +12,11 @@ import logging
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from ..command_line import run_tool
 from ..kaldi_feats.fbank.options import feature_settings
 from ..kaldi_feats.reader import FeatureReader, VectorWriter
+from ..progress import progress
 from ..run_dir import RunDir
 from .stamps import embedding_stamp
 
@@ -76,9 +76,8 @@ def make_baseline(exp: Path, data_dir: Path) -> Path:
 
 def feature_statistics(reader: FeatureReader) -> np.ndarray:
     """Mean and standard deviation over each utterance's frames: (utterances, 2 bins) float64."""
-    progress = tqdm(reader.utterances, desc="feature statistics", unit="utt", disable=None)
     rows = []
-    for utterance in progress:
+    for utterance in progress(reader.utterances, desc="feature statistics", unit="utt"):
         features = reader[utterance]
         mean = features.mean(axis=0, dtype=np.float64)
         rows.append(np.concatenate([mean, features.std(axis=0, dtype=np.float64)]))

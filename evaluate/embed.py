@@ -5,11 +5,12 @@ import logging
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from ..backend import check_backend, load_keras
 from ..command_line import InputError, run_tool, whole_number
 from ..files import content_digest
 from ..kaldi_feats.reader import FeatureReader, VectorWriter, read_num_frames
+from ..progress import progress
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
 from .batches import read_batches
@@ -43,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def body() -> None:
+        check_backend()
         load_plugins(argv)
         embed(RunDir(args.run), args.data_dir, args.name, args.batch_frames)
 
@@ -78,19 +80,20 @@ def embed(
         log.info("%s: already complete", output)
         return output
 
-    from .embedder import load_embedder  # Keras takes seconds to import: not for nothing to do
+    load_keras()  # takes seconds: not for nothing to do
+    from .embedder import load_embedder
 
     embedder = load_embedder(run)
     reader = FeatureReader(data_dir / "feats.scp")
     batches = read_batches(reader, read_num_frames(data_dir), batch_frames)
-    progress = tqdm(total=len(reader), desc=f"embed {name}", unit="utt", disable=None)
-    with stamp.renew(), progress:
+    bar = progress(total=len(reader), desc=f"embed {name}", unit="utt")
+    with stamp.renew(), bar:
         output.unlink(missing_ok=True)  # or, interrupted, stage 4 would take the old ones
         with VectorWriter(output) as writer:
             for batch in batches:
                 rows = embedder.predict_on_batch([batch.features, batch.num_frames])
                 _write(writer, batch.utterances, np.asarray(rows), run)
-                progress.update(len(batch.utterances))
+                bar.update(len(batch.utterances))
     log.info("%s: %d embeddings", output, len(reader))
     return output
 

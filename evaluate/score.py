@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..backend import check_backend
 from ..command_line import InputError, run_tool
 from ..kaldi_feats.reader import read_vectors
 from ..kaldi_feats.trials import look_up
@@ -64,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     add_plugin_option(parser)
 
     def body() -> None:
+        check_backend()
         load_plugins(argv)
         run = RunDir(args.run)
         name = args.backend or run.read_config().get("backend", "cosine")

@@ -6,7 +6,7 @@
 #
 # Usage: experiments/real_speech.sh --corpus-dir DIR --trials PATH [options]
 #
-# Options (--name value) and their defaults:
+# Options (--name value or --name=value) and their defaults:
 corpus_dir=                 # a folder in LibriSpeech's layout, such as open-sv's corpus/
 trials=                     # folder of trial lists in VoxCeleb's format, or one list
 corpus=experiments/real_speech/open-sv.yaml
@@ -21,36 +21,26 @@ train_opts=                 # more options of each training. The YAML's bfloat16
                             # processor has its instructions (avx512_bf16, amx) or on a GPU; on
                             # others give --train-opts "--set dtype_policy=float32"
 use_active_env=false        # true: the Python environment that is active, instead of .venv
-# Environment: as for run.sh.
+gpu=true                    # false: no CUDA into .venv, which is gigabytes, even if there is a GPU
+# Environment: as for run.sh. Relative paths of these options are of the folder that it is called in.
 
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-this=experiments/real_speech.sh
-options=" corpus_dir trials corpus runs csv held_out part data exp train_opts use_active_env "
-
-fail() { echo "$this: error: $*" >&2; exit 1; }
-
-while [ $# -gt 0 ]; do
-  case $1 in
-    -h | --help) sed -n '2,/^$/p' "$this" | sed -E 's/^# ?//; s/^([a-z]+)_([a-z_]*=)/\1-\2/; s/^[a-z-]+=/  --&/'; exit 0 ;;
-    --*) [ $# -ge 2 ] || fail "$1 takes a value; see $this --help" ;;
-    *) fail "unexpected argument $1; see $this --help" ;;
-  esac
-  name=${1#--}
-  name=${name//-/_}
-  [[ $options == *" $name "* ]] || fail "unknown option $1; see $this --help"
-  printf -v "$name" %s "$2"
-  shift 2
-done
+caller=$PWD
+root=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/..
+# shellcheck source=kaldi_feats/parse_options.sh
+. "$root/kaldi_feats/parse_options.sh"
+[ $# -eq 0 ] || fail_usage "unexpected argument $1"
 [ -d "$corpus_dir" ] || fail "--corpus-dir is '$corpus_dir', which is no folder"
 [ -e "$trials" ] || fail "--trials is '$trials', which is not there"
+cd "$root"
+take_paths_from "$caller" corpus_dir trials corpus runs csv data exp
 [ -f "$runs" ] || fail "--runs is '$runs', which is no file"
 
 ./run.sh --stop-stage 1 --corpus librispeech --corpus-dir "$corpus_dir" --trials "$trials" \
-  --data "$data" --use-active-env "$use_active_env"
+  --data "$data" --use-active-env "$use_active_env" --gpu "$gpu"
 # shellcheck source=path.sh
 . ./path.sh
-export USE_ACTIVE_ENV=$use_active_env
+export USE_ACTIVE_ENV=$use_active_env USE_GPU=$gpu
 activate_environment "" || exit 1
 parts=experiments/real_speech/data_sets.py
 python $parts subset "$data/train" "$data/so762" --of "$part"

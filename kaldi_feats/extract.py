@@ -10,11 +10,11 @@ from pathlib import Path
 import joblib
 import numpy as np
 import soxr
-from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..command_line import InputError, run_tool
 from ..parallel import parallel
+from ..progress import progress
 from .audio import Recording, read_recording
 from .data_dir import naming, write_table
 from .fbank.arguments import add_arguments, limits_of, log_dir_of, stage_of
@@ -52,7 +52,7 @@ def extract(stage: FbankStage, num_jobs: int = 1, limits: Limits = _LIMITS) -> N
     work = (joblib.delayed(extract_chunk)(chunk, _settings_of(stage), limits) for chunk in pending)
     total = sum(len(chunk.utterances) for chunk in pending)
     broken = BrokenRecordings(stage.data_dir / "wav.scp")
-    with tqdm(total=total, unit="utt", disable=None) as bar, logging_redirect_tqdm():
+    with progress(total=total, desc="features", unit="utt") as bar, logging_redirect_tqdm():
         for utterances, warnings, problems in parallel(num_jobs)(work):
             for warning in warnings:
                 log.warning(warning)

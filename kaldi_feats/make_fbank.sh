@@ -1,74 +1,54 @@
 #!/usr/bin/env bash
 # Features of a Kaldi data directory: log mel filter banks minus a sliding mean.
 #
+# Usage: make_fbank.sh [options] DATA_DIR [LOG_DIR [FBANK_DIR]]
+#  e.g.: make_fbank.sh --nj 8 data/train
+#
 # With KALDI_ROOT set, Kaldi's own compute-fbank-feats, apply-cmvn-sliding and copy-feats make
 # them under $train_cmd; without it the embedded extractor (speaker_bases.kaldi_feats.extract).
-# Both write the same files, and what one has begun the other continues.
-set -euo pipefail
-
-nj=4
+# Both write the same files, feats.scp, utt2num_frames and fbank.conf in DATA_DIR, and what one has
+# begun the other continues. LOG_DIR is DATA_DIR/log and FBANK_DIR, for the arks, DATA_DIR/fbank
+# unless given. Run again after an interruption, it continues; with everything done it does nothing;
+# what a changed option touches is made again.
+#
+# Options (--name value or --name=value) and their defaults:
+nj=                         # parallel jobs; without it one for each processor
 fbank_config=conf/fbank.conf
-cmn_window=300
-compress=false
-cmd=${train_cmd:-}
+                            # options of compute-fbank-feats; this one is the project's
+cmn_window=300              # frames that the sliding mean is taken over
+compress=false              # true: store Kaldi's compressed matrices, a quarter of the disk for an
+                            # error of up to 0.09 on each value. VoxCeleb1 takes 33 GB or 8 GB,
+                            # VoxCeleb2 220 GB or 55 GB
+cmd=                        # with Kaldi, how to run jobs: run.pl, queue.pl, slurm.pl and its options;
+                            # without it $train_cmd, or else Kaldi's run.pl
+# Environment: KALDI_ROOT, train_cmd, and USE_ACTIVE_ENV=true for the Python environment that is
+# active, instead of the project's .venv.
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-
-usage() {
-  cat <<EOF
-Usage: $0 [options] DATA_DIR [LOG_DIR [FBANK_DIR]]
- e.g.: $0 --nj 8 data/train
-Writes feats.scp, utt2num_frames and fbank.conf into DATA_DIR. LOG_DIR is DATA_DIR/log and
-FBANK_DIR, for the arks, DATA_DIR/fbank unless given. Run again after an interruption, it
-continues; with everything done it does nothing; what a changed option touches is made again.
-Options:
-  --nj N              parallel jobs (default: $nj)
-  --fbank-config F    options of compute-fbank-feats (default: $fbank_config)
-  --cmn-window N      frames that the sliding mean is taken over (default: $cmn_window)
-  --compress BOOL     store Kaldi's compressed matrices, a quarter of the disk for an error of up
-                      to 0.09 on each value (default: $compress). VoxCeleb1 takes 33 GB or 8 GB,
-                      VoxCeleb2 220 GB or 55 GB
-  --cmd "CMD ..."     with Kaldi, how to run jobs: run.pl, queue.pl, slurm.pl and its options
-                      (default: \$train_cmd, or else Kaldi's run.pl)
-EOF
-}
-
-fail() {
-  echo "make_fbank.sh: error: $1" >&2
-  exit "${2:-1}"
-}
-
-while [ $# -gt 0 ]; do
-  case $1 in
-    --help) usage; exit 0 ;;
-    --*=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
-    --nj | --fbank-config | --cmn-window | --compress | --cmd)
-      [ $# -ge 2 ] || fail "$1 needs a value" 2
-      name=${1#--}
-      printf -v "${name//-/_}" %s "$2"
-      shift 2 ;;
-    --*) fail "unknown option $1; --help lists them" 2 ;;
-    *) break ;;
-  esac
-done
+set -euo pipefail
+here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
+# shellcheck disable=SC2034 # parse_options.sh uses it
+usage_status=2
+# shellcheck source=kaldi_feats/parse_options.sh
+. "$here/parse_options.sh"
 if [ $# -lt 1 ] || [ $# -gt 3 ]; then
-  usage >&2
+  show_help >&2
   exit 2
 fi
+is_given fbank_config || [ ! -f "$here/../$fbank_config" ] || fbank_config=$here/../$fbank_config
+cmd=${cmd:-${train_cmd:-}}
 data=$1
 logdir=${2:-$data/log}
 fbankdir=${3:-$data/fbank}
 
-# Called on its own, not from run.sh, the recipe's environment may not be active yet.
-if [ -z "${VIRTUAL_ENV:-}" ] && [ -f "$here/../.venv/bin/activate" ]; then
-  # shellcheck source=/dev/null
-  . "$here/../.venv/bin/activate"
+# Called on its own, not from run.sh, the recipe's environment may not be active, or another may.
+python=$here/../.venv/bin/python
+if [ "${USE_ACTIVE_ENV:-false}" = true ] || [ ! -x "$python" ]; then
+  python=$(command -v python || command -v python3) || fail "no python on the PATH"
 fi
-python=$(command -v python || command -v python3) || fail "no python on the PATH"
 "$python" -c 'import speaker_bases.kaldi_feats' 2> /dev/null ||
   fail "$python lacks this project; run ./run.sh, which makes .venv, or pip install -e ."
 
-arguments=(--nj "$nj" --fbank-config "$fbank_config" --cmn-window "$cmn_window"
+arguments=(${nj:+--nj "$nj"} --fbank-config "$fbank_config" --cmn-window "$cmn_window"
   --compress "$compress" "$data" "$logdir" "$fbankdir")
 
 if [ -z "${KALDI_ROOT:-}" ]; then

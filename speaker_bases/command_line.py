@@ -14,17 +14,18 @@ class InputError(Exception):
     """
 
 
-def run_tool(main: Callable[[], None]) -> int:
+def run_tool(main: Callable[[], int | None]) -> int:
     """Run a command-line tool's body and turn what stops it into an exit code.
 
-    Returns 0 on success, 1 after an `InputError` or an `OSError` (one line on stderr, no
-    traceback), 130 after Ctrl-C. Anything else is a bug of ours and keeps its traceback.
+    Returns what the body returns, or 0 for None; 1 after an `InputError` or an `OSError` (one line
+    on stderr, no traceback), 130 after Ctrl-C. Anything else is a bug of ours and keeps its
+    traceback.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
     try:
-        main()
+        return main() or 0
     except (InputError, OSError) as error:
         text = " ".join(str(error).split())
         program = Path(sys.argv[0])
@@ -32,9 +33,13 @@ def run_tool(main: Callable[[], None]) -> int:
         sys.stderr.write(f"{name}: error: {text}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; run the same command again to continue\n")
-        return 130
-    return 0
+        return interrupted()
+
+
+def interrupted() -> int:
+    """Say that the work can be gone on with; returns the exit code for it."""
+    sys.stderr.write("interrupted; run the same command again to continue\n")
+    return 130
 
 
 def whole_number(least: int) -> Callable[[str], int]:

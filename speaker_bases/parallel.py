@@ -3,6 +3,7 @@
 import os
 
 import joblib
+from joblib.externals.loky.backend import resource_tracker
 
 # joblib's process that looks after shared resources complains, on stderr and now and then, when a
 # failed job has the others stopped; it then removes what they left. The error alone is enough.
@@ -15,10 +16,22 @@ def parallel(num_jobs: int) -> joblib.Parallel:
     Runs in `num_jobs` local processes, or where a surrounding ``joblib.parallel_config`` says;
     not every cluster's backend can hand over results before the last is there.
     """
-    filters = os.environ.get("PYTHONWARNINGS", "").split(",")
-    if _QUIET not in filters:  # inherited by that process, which joblib is about to start
-        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [*filters, _QUIET]))
+    if num_jobs > 1:
+        _start_resource_tracker()
     try:
         return joblib.Parallel(n_jobs=num_jobs, return_as="generator_unordered")
     except ValueError:
         return joblib.Parallel(n_jobs=num_jobs)
+
+
+def _start_resource_tracker() -> None:
+    """Start that process, if it does not run yet, with the filter in its environment only."""
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before, _QUIET]))
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before

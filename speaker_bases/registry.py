@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from .backend import without_chatter
 from .command_line import InputError
 
 ENTRY_POINTS = "speaker_bases.plugins"
@@ -120,7 +121,8 @@ def _load(module: str) -> None:
 
 def _import(name: str, load) -> None:
     try:
-        load()
+        with without_chatter():  # it may import Keras
+            load()
     except InputError:
         raise
     except Exception as error:

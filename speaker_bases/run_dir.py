@@ -29,6 +29,7 @@ class RunDir:
         self.path = Path(path)
         # Beside the folder, which a training of something else moves away.
         self.lock = self.path.parent / f".{self.path.name}.lock"
+        self.logs = self.path / "log"  # what the tools said, by run.sh
         # stage 2
         self.config = self.path / "config.yaml"
         self.speakers = self.path / "speakers.txt"

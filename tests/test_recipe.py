@@ -2,8 +2,10 @@
 
 import csv
 import os
+import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -30,6 +32,13 @@ def recipe(project_root, tmp_path_factory):
     return run
 
 
+def wait_for(log, text, process):
+    """Until a log has a text."""
+    while not (log.exists() and text in log.read_text()):
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.05)
+
+
 def read_results(exp):
     with open(exp / "results.csv", newline="") as file:
         return {row["system"]: row for row in csv.DictReader(file)}
@@ -45,15 +54,12 @@ def test_an_interrupted_recipe_goes_on_to_its_table_and_then_has_nothing_to_do(r
         text=True,
         start_new_session=True,
     )
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith("Epoch 1"):
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-            break
-    lines += process.stdout.read().splitlines()
-    assert process.wait() == 130, "".join(lines)
-    assert not trained.model.exists()
+    wait_for(trained.logs / "train.log", "Epoch 1/2", process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    said = process.stdout.read()
+    assert process.wait() == 130, said
+    assert said.endswith("run.sh: interrupted; the same command goes on where it stopped\n")
+    assert len(list(trained.checkpoints.glob("*.npz"))) == 1 and not trained.model.exists()
     assert not (exp / "results.csv").exists()
 
     finished = recipe("--systems", "softmax")
@@ -65,6 +71,8 @@ def test_an_interrupted_recipe_goes_on_to_its_table_and_then_has_nothing_to_do(r
     assert results["softmax"]["paper_eer_percent"] == ""  # not VoxCeleb
     table = (exp / "RESULTS.md").read_text()
     assert "ynthetic" in table and "not run" in table and table.strip() in finished.stdout
+    before_the_table = finished.stdout.partition(table.strip())[0] + finished.stderr
+    assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in before_the_table.splitlines())
 
     outputs = [trained.model, trained.embeddings("test"), trained.scores("synthetic")]
     before = [path.stat().st_mtime_ns for path in outputs]
@@ -104,7 +112,7 @@ def test_a_mistake_in_any_system_is_found_before_the_first_is_trained(recipe):
         (["--stage"], "--stage takes a value"),
         (["3"], "unexpected argument 3"),
         (["--stage", "6"], "--stage and --stop-stage are 0 to 5"),
-        (["--corpus", "timit"], "not 'timit'"),
+        (["--corpus", "timit"], "no such corpus 'timit'"),
         (["--systems", "softmax nosuch"], "no such system 'nosuch'"),
         (["--stage", "4", "--stop-stage", "3"], "--stage 4 is behind --stop-stage 3"),
         (["--seeds", "0 x"], "--seeds are whole numbers, not 'x'"),

@@ -78,3 +78,72 @@ def test_why_the_project_cannot_be_imported_is_said(call, extras, remedy):
         "bin/python) lacks this project (ModuleNotFoundError: No module named yaml)" in done.stderr
     )
     assert done.stderr.endswith(f"pip install -e {remedy}\n")
+
+
+@pytest.fixture
+def project(project_root, tmp_path):
+    """A project of setup.py and path.sh, and stand-ins for the commands that installing needs.
+
+    Returns a function that asks for an environment and gives back the process and what pip was
+    asked for, call by call.
+    """
+    folder, commands = tmp_path / "project", tmp_path / "commands"
+    venv = folder / ".venv" / "bin"
+    venv.mkdir(parents=True)
+    commands.mkdir()
+    for name in ("path.sh", "setup.py", "pyproject.toml"):
+        shutil.copy(project_root / name, folder / name)
+    asked = tmp_path / "asked"
+    scripts = {
+        venv / "python": "exit 1",
+        venv / "pip": f'echo "$PWD $*" >> "{asked}"',
+        venv / "activate": f'PATH="{venv}:$PATH"',
+        commands / "nvidia-smi": 'printf "%s" "$LISTED"; exit ${FAILS:-0}',
+    }
+    for path, body in scripts.items():
+        path.write_text(f"#!{BASH}\n{body}\n")
+        path.chmod(0o755)
+
+    def activate(extras, **environment):
+        asked.unlink(missing_ok=True)
+        done = subprocess.run(
+            [BASH, "-c", f'. "{folder}/path.sh"; activate_environment "{extras}"'],
+            env={"PATH": f"{commands}:/usr/bin:/bin", **environment},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done, asked.read_text().splitlines() if asked.exists() else []
+
+    activate.folder = folder
+    return activate
+
+
+A_GPU = "GPU 0: NVIDIA H100 (UUID: GPU-1)\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "extras"),
+    [
+        ({"LISTED": A_GPU}, "synthetic,gpu"),
+        ({"LISTED": A_GPU, "KERAS_BACKEND": "tensorflow"}, "synthetic,gpu"),
+        ({"LISTED": A_GPU, "KERAS_BACKEND": "jax"}, "synthetic,jax-gpu"),
+        ({"LISTED": A_GPU, "USE_GPU": "false"}, "synthetic"),
+        ({"LISTED": "No devices found.\n"}, "synthetic"),
+        ({"LISTED": "NVIDIA-SMI has failed\n", "FAILS": "9"}, "synthetic"),
+    ],
+)
+def test_where_there_is_a_gpu_cuda_is_installed_once(project, environment, extras):
+    done, calls = project("synthetic", **environment)
+    (call,) = calls
+    assert call.startswith(f"{project.folder} install ") and call.endswith(f" -e .[{extras}]")
+    assert ("with CUDA" in done.stdout) == ("gpu" in extras)
+    again, calls = project("synthetic", **environment)
+    assert (again.stdout, calls) == ("", [])
+
+
+def test_the_extras_are_those_of_setup_py(project_root):
+    setup = (project_root / "setup.py").read_text()
+    for extra in ("gpu", "jax-gpu", "jax", "synthetic", "test"):
+        assert re.search(rf'^        "{extra}": ', setup, re.MULTILINE)

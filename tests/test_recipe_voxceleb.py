@@ -99,7 +99,8 @@ def test_voxceleb1(project_root, trees):
 def voxceleb2(project_root, trees):
     """All stages with Table 3's network and the b-vector, which are this corpus' defaults."""
     options = ["--corpus-dir", trees / "vox2", "--test-corpus-dir", trees / "vox1"]
-    options += ["--systems", "vox2_proposed_h50", "--bvector-opts", "--epochs 2 --batch-size 8"]
+    options += ["--systems", "vox2_proposed_h50", "--backend-opts"]
+    options += ["--set epochs=2 --set batch_size=8"]
     options += ["--train-opts", small("losses.hard_negative.num_negatives=2")]
     return recipe(project_root, trees, "voxceleb2", *options)
 

@@ -2,7 +2,8 @@
 
 import argparse
 
-from ..command_line import run_tool, whole_number
+from ..backend import check_backend, load_keras
+from ..command_line import interrupted, run_tool, whole_number
 from ..registry import add_plugin_option, load_plugins
 
 
@@ -44,7 +45,8 @@ def main(argv: list[str] | None = None) -> int:
     add_plugin_option(parser)
     args = parser.parse_args(argv)
 
-    def body() -> None:
+    def body() -> int:
+        check_backend()
         load_plugins(argv)
         from .config import load_config
         from .data import TrainingData
@@ -55,15 +57,16 @@ def main(argv: list[str] | None = None) -> int:
         config = load_config(args.system, args.corpus, overrides)
         if args.check:
             TrainingData(args.data_dir).check(config)
-            from ..models import NETWORKS  # Keras takes seconds to import
+            load_keras()
+            from ..models import NETWORKS
 
             NETWORKS.find(config["network"])
-            return
-        # Keras takes seconds to import: not before the settings are known to be good.
+            return 0
+        load_keras()  # takes seconds: not before the settings are known to be good
         from .trainer import train
 
-        if not train(config, args.data_dir, args.run, seed=args.seed, workers=args.workers):
-            raise KeyboardInterrupt
+        complete = train(config, args.data_dir, args.run, seed=args.seed, workers=args.workers)
+        return 0 if complete else interrupted()
 
     return run_tool(body)
 

@@ -1,10 +1,13 @@
 """Where a training stands, saved by step so that it goes on exactly there."""
 
+import contextlib
 import logging
 import os
 import signal
+import threading
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -101,9 +104,9 @@ class Checkpoints(keras.callbacks.Callback):
     """Goes on from a checkpoint and saves new ones: at every epoch's end, every `minutes` within,
     and when interrupted.
 
-    The first Ctrl-C (SIGINT) or SIGTERM ends the training after the batch in hand, saved; a
-    second one ends it at once. `interrupted` tells the caller, and so does `diverged`, when the
-    loss is no longer a finite number: what follows that is not saved.
+    Within `heeding_signals` the first Ctrl-C (SIGINT), SIGTERM or SIGHUP ends the training after
+    the batch in hand, saved; a second one ends it at once. `interrupted` tells the caller, and so
+    does `diverged`, when the loss is no longer a finite number: what follows that is not saved.
 
     Args:
         folder: where the checkpoints lie; the last one there is loaded when training begins.
@@ -123,7 +126,6 @@ class Checkpoints(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
         self._saved_step = self.step
         self._batch = -1
-        self._handlers: dict[int, object] = {}
 
     @property
     def stopped(self) -> bool:
@@ -134,13 +136,23 @@ class Checkpoints(keras.callbacks.Callback):
         """Load the newest checkpoint before the next step, whatever the model then holds."""
         self.resume_from = last_checkpoint(self.folder)
 
-    def on_train_begin(self, logs=None):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._interrupt)
+    @contextlib.contextmanager
+    def heeding_signals(self) -> Iterator[None]:
+        """Stop and save at a signal for as long as the block lasts, however it ends.
 
-    def on_train_end(self, logs=None):
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        Python gives signals to the main thread only: in another one they do what they did before.
+        A SIGHUP that nohup has turned off stays off.
+        """
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                    before[number] = signal.signal(number, self._interrupt)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._batch = -1

@@ -13,6 +13,7 @@ from ..files import remove_temporary
 from ..kaldi_feats.fbank.options import feature_settings
 from ..lock import locked
 from ..models.saving import save_model
+from ..progress import fit_progress
 from ..run_dir import RunDir
 from ..stamp import Stamp
 from .checkpoints import Checkpoints, last_checkpoint, load_checkpoint, step_of
@@ -47,8 +48,8 @@ def train(
         workers: threads that read features ahead, if 2 or more.
 
     Returns:
-        Whether the system is complete; `False` after Ctrl-C or SIGTERM, with what was reached
-        saved.
+        Whether the system is complete; `False` after Ctrl-C, SIGTERM or SIGHUP, with what was
+        reached saved.
 
     Raises:
         InputError: bad data, settings that do not fit it, or a loss that became NaN or infinite.
@@ -89,7 +90,8 @@ def _train(run: RunDir, config, resolved, data: TrainingData, seed: int, workers
 
     checkpoints = Checkpoints(run.checkpoints, batches.steps_per_epoch)
     _log_beginning(run, resolved, model, batches.steps_per_epoch, checkpoints.step)
-    _fit(model, config, data, batches, run, checkpoints, seed, workers)
+    with checkpoints.heeding_signals():
+        _fit(model, config, data, batches, run, checkpoints, seed, workers)
     if checkpoints.diverged:
         raise InputError(
             f"{run.path}: the loss is not a finite number after step {checkpoints.step}; "
@@ -130,8 +132,12 @@ def _fit(model, config, data, batches, run, checkpoints, seed, workers) -> None:
                 epochs=epoch + 1 if done else config["epochs"],
                 steps_per_epoch=steps - done,
                 shuffle=False,  # or Keras would shuffle with its own generator
-                # The log first: killed between the two, an epoch is trained and logged again.
-                callbacks=[log_file, checkpoints, *losses],
+                callbacks=[
+                    log_file,  # first: killed between the two, an epoch is trained and logged again
+                    checkpoints,
+                    *losses,
+                    *fit_progress(config["epochs"], steps, checkpoints.step),
+                ],
                 verbose=1 if sys.stdout.isatty() else 2,
             )
         except Exception:
@@ -186,6 +192,9 @@ def _move_aside(run: RunDir, reason: str) -> None:
     target = next(name for name in names if not name.exists())
     log.warning("%s: %s; moved to %s", run.path, reason, target)
     run.path.rename(target)
+    if (target / run.logs.name).is_dir():  # run.sh is writing there: what comes belongs here
+        run.path.mkdir()
+        (target / run.logs.name).rename(run.logs)
 
 
 def _without(config: dict[str, Any], keys) -> dict[str, Any]:
@@ -204,3 +213,7 @@ def _log_beginning(run, resolved, model, steps: int, step: int) -> None:
         steps,
         f"; going on after step {step}" if step else "",
     )
+    devices = keras.distribution.list_devices()
+    if keras.distribution.distribution() is None:
+        devices = devices[:1]
+    log.info("%s: on %s, by %s", run.path, ", ".join(devices), keras.backend.backend())

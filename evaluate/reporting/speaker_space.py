@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...backend import load_keras
 from ...command_line import InputError
 from ...kaldi_feats.data_dir import read_table
 from ...kaldi_feats.reader import read_vectors
@@ -77,6 +78,7 @@ def load_bases(run: RunDir) -> np.ndarray:
     """
     if not run.model.is_file():
         raise InputError(f"{run.model}: missing; finish the training first (stage 2)")
+    load_keras()
     from ...models.saving import load_model
 
     model = load_model(run.model)

@@ -13,9 +13,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from tqdm import tqdm
-
 from ...command_line import InputError
+from ...progress import progress
 from .unpack import unpack
 
 log = logging.getLogger(__name__)
@@ -158,7 +157,7 @@ def _fetch_on(url: str, part: Path) -> bool:
         total = None if length is None else have + int(length)
         with (
             open(part, "ab" if have else "wb") as file,
-            tqdm(total=total, initial=have, unit="B", unit_scale=True, disable=None) as bar,
+            progress(total=total, initial=have, desc="download", unit="B", unit_scale=True) as bar,
         ):
             while chunk := response.read(CHUNK):
                 file.write(chunk)

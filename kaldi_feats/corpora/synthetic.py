@@ -21,11 +21,11 @@ import joblib
 import numpy as np
 import soundfile
 import soxr
-from tqdm import tqdm
 
 from ...command_line import whole_number
 from ...files import atomic_write
 from ...parallel import parallel
+from ...progress import progress
 from ..corpus import Corpus, DataSet
 from ..trials import all_pairs
 from . import espeak
@@ -177,7 +177,7 @@ def _synthesise(jobs: dict[Path, Utterance], nj: int) -> None:
         results = parallel(nj)(
             joblib.delayed(_write)(folder, utterance, path) for path, utterance in jobs.items()
         )
-        for _ in tqdm(results, total=len(jobs), desc="synthesis", disable=None):
+        for _ in progress(results, total=len(jobs), desc="synthesis"):
             pass
 
 

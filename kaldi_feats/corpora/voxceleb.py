@@ -85,11 +85,6 @@ def _add_options(parser: argparse.ArgumentParser, what: str) -> None:
         "list, which may be your own: lines '1|0 id10270/<video>/00001.wav id10271/...'; may be "
         "repeated (default: the folder of VoxCeleb1)",
     )
-    parser.add_argument(
-        "--allow-missing",
-        action="store_true",
-        help="take a corpus that has not the published number of utterances and speakers",
-    )
 
 
 @dataclass

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+import joblib
+
 from ...command_line import InputError
 from ..pipe import Limits
 from .features import Fbank
@@ -19,7 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "fbank_dir", metavar="FBANK_DIR", nargs="?", help="for arks (default: DATA_DIR/fbank)"
     )
-    parser.add_argument("--nj", type=int, default=4, help="parallel jobs (default: %(default)s)")
+    parser.add_argument(
+        "--nj",
+        type=int,
+        default=joblib.cpu_count(),
+        help="parallel jobs (default: one for each processor, %(default)s)",
+    )
     parser.add_argument(
         "--fbank-config",
         default="conf/fbank.conf",

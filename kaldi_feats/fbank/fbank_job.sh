@@ -25,8 +25,9 @@ while IFS= read -r name <&3; do
   # Kaldi only warns of an utterance that it cannot compute (the sample rate is wrong), and of a
   # pipe that ends with an error (a truncated flac), and goes on without it or with a part of it.
   # 13 and 36096 are SIGPIPE: the program was still writing when Kaldi had all that it wanted.
-  if grep -E "Failed to compute features|had nonzero return status" "$errors" |
-    grep -Evq "return status (13|36096)$"; then
+  if fatal=$(grep -E "Failed to compute features|had nonzero return status" "$errors" |
+    grep -Ev "return status (13|36096)$"); then
+    sed 's/^/FATAL /' <<< "$fatal" >&2 # what to report, for kaldi_jobs.py
     exit 1
   fi
   for code in "${status[@]}"; do

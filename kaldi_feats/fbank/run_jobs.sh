@@ -14,7 +14,7 @@ shift 2
 
 groups=()
 trap 'for group in "${groups[@]}"; do kill -TERM -- "-$group" 2> /dev/null || true; done' EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT TERM HUP
 
 for ((job = first; job <= last; job++)); do
   command=()

@@ -84,7 +84,7 @@ def test_usage_on_a_wrong_count(script, arguments):
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [(["--nij", "2", "data"], "unknown option --nij"), (["--nj"], "--nj needs a value")],
+    [(["--nij", "2", "data"], "unknown option --nij"), (["--nj"], "--nj takes a value")],
 )
 def test_bad_option(script, arguments, message):
     done = subprocess.run(["bash", script, *arguments], capture_output=True, text=True, check=False)
@@ -93,7 +93,27 @@ def test_bad_option(script, arguments, message):
 
 def test_help(script):
     done = subprocess.run(["bash", script, "--help"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "--fbank-config F" in done.stdout and done.stderr == ""
+    assert done.returncode == 0 and done.stderr == ""
+    assert "--fbank-config=conf/fbank.conf" in done.stdout and "Usage: " in done.stdout
+
+
+def test_the_projects_option_file_from_another_folder(corpus, script, tmp_path):
+    """Through a link, and with another environment active, whose python knows nothing of this."""
+    link, other = tmp_path / "features", tmp_path / "bin"
+    link.symlink_to(script)
+    other.mkdir()
+    (other / "python").write_text("#!/bin/sh\necho another environment >&2; exit 1\n")
+    (other / "python").chmod(stat.S_IRWXU)
+    path = f"{other}:{os.environ['PATH']}"
+    project_has_env = (script.parent.parent / ".venv" / "bin" / "python").exists()
+    if not project_has_env:
+        path = f"{Path(sys.executable).parent}:{path}"
+    environment = os.environ | {"PATH": path, "VIRTUAL_ENV": str(tmp_path), "KALDI_ROOT": ""}
+    environment.pop("USE_ACTIVE_ENV", None)
+    command = ["bash", link, "--nj=1", corpus]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert feature_settings(corpus.path)["num-mel-bins"] == "64"
 
 
 def commands(tmp_path: Path, program: str) -> list[str]:

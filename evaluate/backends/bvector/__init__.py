@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ....backend import load_keras
 from ....files import content_digest
 from ....run_dir import RunDir
 from .training import Settings, train_bvector
@@ -33,6 +34,7 @@ class BVector:
         self, run: RunDir, embeddings: np.ndarray, enrol: np.ndarray, test: np.ndarray
     ) -> np.ndarray:
         """See `bvector_scores`."""
-        from .scoring import bvector_scores, load_bvector  # Keras takes seconds to import
+        load_keras()  # takes seconds: not for another back-end
+        from .scoring import bvector_scores, load_bvector
 
         return bvector_scores(load_bvector(run), embeddings, enrol, test, run.bvector)

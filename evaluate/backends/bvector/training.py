@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ....backend import load_keras
 from ....command_line import InputError
 from ....files import content_digest
 from ....kaldi_feats.data_dir import read_table
 from ....kaldi_feats.reader import FeatureReader, read_vectors
 from ....lock import locked
+from ....progress import fit_progress
 from ....run_dir import RunDir
 from ....stamp import Stamp
 
@@ -116,6 +118,7 @@ def _crops_for_single_utterances(
         len(np.unique(labels)),
         crops,
     )
+    load_keras()
     from .crop_embeddings import embed_crops
 
     reader = FeatureReader(data_dir / "feats.scp")
@@ -128,11 +131,12 @@ def _crops_for_single_utterances(
 
 
 def _fit(run: RunDir, embeddings: np.ndarray, labels: np.ndarray, settings: Settings) -> None:
+    load_keras()  # takes seconds: not before the inputs are known to be good
+    import keras
+
     from .pairs import PairDraws, PairStream
 
     draws = PairDraws(labels, settings.batch_size, settings.seed)
-
-    import keras  # takes seconds: not before the inputs are known to be good
 
     from ....models.saving import save_model
     from .network import bvector
@@ -158,12 +162,15 @@ def _fit(run: RunDir, embeddings: np.ndarray, labels: np.ndarray, settings: Sett
         steps_per_epoch=draws.steps_per_epoch,
         shuffle=False,
         verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[keras.callbacks.CSVLogger(run.bvector_log)],
+        callbacks=[
+            keras.callbacks.CSVLogger(run.bvector_log),
+            *fit_progress(settings.epochs, draws.steps_per_epoch),
+        ],
     )
     if not np.isfinite(history.history["loss"]).all():
         raise InputError(
-            f"{run.bvector_log}: the loss is not finite; lower --learning-rate and look at "
-            "the embeddings"
+            f"{run.bvector_log}: the loss is not finite; lower --set learning_rate= and look "
+            "at the embeddings"
         )
     save_model(model, run.bvector)
 
