@@ -4,13 +4,13 @@ What kaldiio would also take (pickles, which run code when they are read, audio,
 commands, standard input) is refused here, before it sees the file.
 """
 
+import math
 import os
 import re
 import stat
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from kaldiio.matio import read_matrix_or_vector
@@ -38,8 +38,7 @@ TOLERANCE = 3
 LONGEST_NUMBER = 64
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where an array lies: a value of an scp, ``path``, ``path:offset`` or ``path:offset[0:9]``.
 
     Attributes:
@@ -54,9 +53,6 @@ class Place:
     rows: tuple[int, int] | None = None
     columns: tuple[int, int] | None = None
 
-    def __str__(self) -> str:
-        return f"{self.path}:{self.offset}"
-
 
 def parse_place(value: str) -> Place:
     """Read a value of an scp of features or vectors.
@@ -65,10 +61,13 @@ def parse_place(value: str) -> Place:
         ValueError: a command, standard input, or a range that is not Kaldi's ``[0:9]`` or
             ``[0:9,0:5]``.
     """
-    match = _PLACE.fullmatch(value)
-    if match is None:
-        raise ValueError(f"{quoted(value)} is not the place of an array")
-    path = match["path"]
+    path, _, offset = value.rpartition(":")
+    match = None
+    if not (path and len(offset) <= 18 and offset.isascii() and offset.isdigit()):
+        match = _PLACE.fullmatch(value)
+        if match is None:
+            raise ValueError(f"{quoted(value)} is not the place of an array")
+        path, offset = match["path"], match["offset"] or "0"
     if is_command(path):
         raise ValueError(f"{quoted(value)} is a command, and only wav.scp may hold commands")
     if path.strip() == "-":
@@ -76,11 +75,11 @@ def parse_place(value: str) -> Place:
     if "\0" in path:
         raise ValueError(f"{quoted(value)} is not the name of a file")
     rows = columns = None
-    if match["range"] is not None:
+    if match is not None and match["range"] is not None:
         first, comma, second = match["range"].partition(",")
         rows = _parse_range(first, value)
         columns = _parse_range(second, value) if comma else None
-    return Place(path, int(match["offset"] or 0), rows, columns)
+    return Place(path, int(offset), rows, columns)
 
 
 def is_command(value: str) -> bool:
@@ -125,10 +124,7 @@ def read_array(file: BinaryIO, place: Place) -> np.ndarray:
     file.seek(place.offset)
     start = file.read(2)
     if start == b"\0B":
-        _check_header(file)
-        file.seek(place.offset)
-        with np.errstate(all="ignore"):  # what is not finite is for the caller to refuse
-            array = read_matrix_or_vector(file)
+        array = _read_binary(file, place.offset)
     elif start.lstrip()[:1] in (b"", b"["):
         file.seek(place.offset)
         array = _read_text(file)
@@ -144,13 +140,30 @@ def _foreign(start: bytes) -> str:
     return f"not a matrix or vector of Kaldi's, but {what}"
 
 
-def _check_header(file: BinaryIO) -> None:
-    """Refuse an unknown type, and sizes that are not positive or reach behind the file's end."""
+def _read_binary(file: BinaryIO, offset: int) -> np.ndarray:
+    letters, shape, begin = _read_header(file)
+    if letters.startswith(b"C"):
+        file.seek(offset)
+        with np.errstate(all="ignore"):  # what is not finite is for the caller to refuse
+            return read_matrix_or_vector(file)
+    file.seek(begin)
+    dtype = np.dtype("<f4" if letters.startswith(b"F") else "<f8")
+    return np.frombuffer(file.read(math.prod(shape) * dtype.itemsize), dtype).reshape(shape)
+
+
+def _read_header(file: BinaryIO) -> tuple[bytes, tuple[int, ...], int]:
+    """An entry's type and shape, and where its numbers begin.
+
+    Raises:
+        ValueError: an unknown type, or sizes that are not positive or reach behind the file's end.
+    """
+    begin = file.tell()
     head = file.read(24)
     letters, _, rest = head.partition(b" ")
     if letters not in TYPES:
         raise ValueError(f"not a matrix or vector of Kaldi's: its type is {head[:4]!r}")
     width, is_matrix, column_header = TYPES[letters]
+    four = another = b"\4"
     columns = 1
     try:
         if letters.startswith(b"C"):
@@ -164,14 +177,15 @@ def _check_header(file: BinaryIO) -> None:
             header = 5
     except struct.error:
         raise ValueError("it ends in its header") from None
-    if not letters.startswith(b"C") and (four != b"\4" or (is_matrix and another != b"\4")):
+    if four != b"\4" or another != b"\4":
         raise ValueError("its header is broken")
     if rows <= 0 or columns <= 0:
         raise ValueError(f"its header says {rows} x {columns} numbers")
+    begin += len(letters) + 1 + header
     size = rows * columns * width + columns * column_header
-    begin = file.tell() - len(head) + len(letters) + 1 + header
     if begin + size > os.fstat(file.fileno()).st_size:
         raise ValueError(f"its header says {rows} x {columns} numbers, and the file ends before")
+    return letters, (rows, columns) if is_matrix else (rows,), begin
 
 
 def _read_text(file: BinaryIO) -> np.ndarray:

@@ -6,9 +6,8 @@ VoxCeleb's, which users bring, has ``1|0 enrol-path test-path``.
 
 import hashlib
 import itertools
-import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,8 +15,7 @@ import numpy as np
 
 from ..command_line import InputError
 from ..files import atomic_write
-
-log = logging.getLogger(__name__)
+from .trial_rows import RowParser, read_rows
 
 LABELS = {"target": True, "nontarget": False}
 VOXCELEB_LABELS = {"1": True, "0": False}
@@ -113,65 +111,11 @@ def _known(name: str, to_utterance: Callable[[str], str]) -> str:
         ) from None
 
 
-def _read(
-    path: str | os.PathLike,
-    parse: Callable[[list[str]], tuple[str, str, bool]],
-    form: str,
-    doubled: bool,
-) -> Trials:
-    enrol, test, is_target = [], [], []
-    line_of: dict[tuple[str, str], int] = {}
-    with_itself: list[int] = []
-    for number, line in _numbered_lines(path):
-        try:
-            first, second, label = parse(line.split())
-        except (ValueError, KeyError):
-            shown = line.strip()[:80]
-            raise InputError(
-                f"{path}:{number}: expected {form}, found {shown!r}; correct or remove it"
-            ) from None
-        except InputError as error:
-            raise InputError(f"{path}:{number}: {error}") from None
-        if line_of.setdefault((first, second), number) != number and not doubled:
-            raise InputError(
-                f"{path}:{number}: the same trial as on line {line_of[first, second]}; remove one"
-            )
-        if first == second:
-            with_itself.append(number)
-        enrol.append(first)
-        test.append(second)
-        is_target.append(label)
-    if not enrol:
-        raise InputError(f"{path}: the trial list is empty; lines must be {form}")
-    if with_itself:
-        _with_itself(path, with_itself, enrol, published=doubled)
+def _read(path: str | os.PathLike, parse: RowParser, form: str, doubled: bool) -> Trials:
+    enrol, test, is_target = read_rows(path, parse, form, doubled)
     trials = Trials(enrol, test, np.array(is_target))
     refuse_one_kind(trials, str(path))
     return trials
-
-
-def _numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
-    number = 0
-    try:
-        with open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                if b"\0" in line:
-                    raise InputError(f"{path}:{number}: a NUL byte; it is not a text file")
-                yield number, line.decode("utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such trial list; correct the path") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}:{number}: not UTF-8 text; convert the file") from None
-
-
-def _with_itself(
-    path: str | os.PathLike, lines: list[int], enrol: list[str], published: bool
-) -> None:
-    where = f"{path}:{lines[0]}: {enrol[lines[0] - 1][:80]!r} is compared with itself"
-    how_many = f"so it is on {len(lines):,} of {len(enrol):,} lines"
-    if not published:
-        raise InputError(f"{where}, which lowers the error rate for nothing: {how_many}; remove it")
-    log.warning("%s: %s; they stay, as in the published list", where, how_many)
 
 
 def refuse_one_kind(trials: Trials, where: str) -> None:
