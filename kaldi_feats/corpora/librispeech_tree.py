@@ -90,7 +90,9 @@ def _report(subset: Path, files: list[Path], left_out: LeftOut) -> None:
         if complete is not None and counts != complete
         else ""
     )
-    level = logging.WARNING if left_out.audio or not files else logging.INFO
+    is_subset = subset.name.startswith(("train-", "dev-", "test-"))
+    lost = left_out.audio or (is_subset and not files)
+    level = logging.WARNING if lost else logging.INFO
     log.log(
         level,
         "%s: %s utterances of %s speakers found%s; not taken: %s",
