@@ -7,7 +7,8 @@ import numpy as np
 
 from ..command_line import InputError
 from ..kaldi_feats.data_dir import read_table
-from ..kaldi_feats.trials import Trials, look_up, read_prepared, refuse_wrong_labels
+from ..kaldi_feats.prepared import read_prepared
+from ..kaldi_feats.trials import Trials, look_up, refuse_wrong_labels
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,17 @@
 """Recordings as wav.scp names them: plain files, or Kaldi pipes ending in ``|``."""
 
 import io
+import os
 import re
 import shlex
 import shutil
-import subprocess
 from dataclasses import dataclass
 
 import numpy as np
 import soundfile
 
 from ..command_line import InputError
+from .pipe import Limits, output_of
 
 # Any of these turns what Kaldi cannot read into 16-bit wav on its standard output.
 CONVERTERS = {
@@ -18,6 +19,7 @@ CONVERTERS = {
     "sox": "sox {} -t wav -e signed-integer -b 16 - |",
     "ffmpeg": "ffmpeg -nostdin -v error -i {} -f wav -c:a pcm_s16le - |",
 }
+_LIMITS = Limits()
 # Commands that a shell only splits at blanks.
 _UNQUOTED = re.compile(r"[\w \t@%+=:,./-]*", re.ASCII)
 
@@ -55,20 +57,26 @@ def words_of(pipe: str) -> list[str]:
         return command.split()
 
 
-def read_recording(source: str, where: str) -> Recording:
+def read_recording(source: str, where: str, limits: Limits = _LIMITS) -> Recording:
     """Read a file (wav, flac, ogg and what else libsndfile knows) or a pipe's output.
 
     Args:
         source: the value in wav.scp.
         where: ``wav.scp:LINE`` for messages.
+        limits: how long it may be, and how long a command may be silent.
 
     Raises:
-        InputError: the file is missing, empty, truncated, of an unknown format or not finite, or
-            the command exits with an error.
+        InputError: the file is missing, empty, truncated, too long, of an unknown format or not
+            finite, or the command exits with an error, hangs or does not end.
     """
     place = f"{where}: {source}"
     try:
-        with soundfile.SoundFile(_run(source, place) if is_pipe(source) else source) as file:
+        with soundfile.SoundFile(_openable(source, place, limits)) as file:
+            if file.frames > limits.max_minutes * 60 * file.samplerate:
+                raise InputError(
+                    f"{place}: longer than the {limits.max_minutes:g} minutes that a recording may "
+                    "have; cut it, or give --max-minutes"
+                )
             samples = file.read(dtype="float32", always_2d=True) * np.float32(32768)
             expected, rate, details = file.frames, file.samplerate, file.extra_info
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless, by its name
@@ -86,19 +94,17 @@ def read_recording(source: str, where: str) -> Recording:
     if not np.isfinite(samples).all():
         raise InputError(f"{place}: holds NaN or infinity; fetch or convert it again")
     warnings = [] if is_pipe(source) else _truncated_wav(details)
+    if (samples == samples[0]).all():
+        warnings.append("digital silence: all its samples are equal")
     return Recording(samples, rate, warnings)
 
 
-def _run(command: str, place: str) -> io.BytesIO:
-    """The command's output; run by /bin/sh, as Kaldi runs it."""
-    done = subprocess.run(command[:-1], shell=True, capture_output=True, check=False)
-    if done.returncode != 0:
-        errors = done.stderr.decode(errors="replace").strip().splitlines()
-        said = f": {errors[-1]}" if errors else ""
-        raise InputError(f"{place}: the command exits with code {done.returncode}{said}")
-    if not done.stdout:
-        raise InputError(f"{place}: the command writes nothing to its standard output")
-    return io.BytesIO(done.stdout)
+def _openable(source: str, place: str, limits: Limits) -> io.BytesIO | str:
+    if is_pipe(source):
+        return io.BytesIO(output_of(source[:-1], place, limits))
+    if os.path.exists(source) and not os.path.isfile(source):  # it may have no end, or no start
+        raise InputError(f"{place}: not a regular file; give the path of one")
+    return source
 
 
 def _truncated_wav(details: str) -> list[str]:

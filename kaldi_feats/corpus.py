@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,15 @@ from pathlib import Path
 from ..command_line import InputError
 from ..files import atomic_write
 from ..stamp import Stamp
-from .data_dir import format_table, spk2utt_of, validate_data_dir, write_data_dir
+from .checks import validate_data_dir
+from .data_dir import format_table, spk2utt_of, write_data_dir
 from .trials import Trials, format_trials
 
 log = logging.getLogger(__name__)
+
+# Names become those of files, cells of tables in Markdown and HTML, and words of commands.
+NAME = re.compile(r"\w[\w.,+=@-]*")
+SPEAKER_OR_UTTERANCE = re.compile(r"[\w.,+=@~:#%-]+")
 
 
 @dataclass
@@ -79,9 +85,11 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
         Whether anything changed.
 
     Raises:
-        InputError: the new data directories are not valid, or what they would replace was not
-            made here; the old ones are then untouched.
+        InputError: the new data directories are not valid, a name is one that later tools would
+            stumble over, or what they would replace was not made here; the old ones are then
+            untouched.
     """
+    _refuse_awkward_names(corpus)
     data = Path(data)
     for name in ("train", "test"):
         _finish_swap(data / name)
@@ -94,7 +102,7 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
         {"corpus": corpus.name, "trials": hashes} | {n: s.inputs for n, s in stamps.items()},
     )
     changed = [n for n in sets if not (stamps[n].is_current() and _as_written(data / n, sets[n]))]
-    lists_done = Stamp(data / "test" / "trials" / ".prepare.done", hashes)
+    lists_done = Stamp(data / "test" / "trials" / ".prepare.done", {"lists": hashes})
     same_lists = lists_done.is_current() and _same_texts(data / "test" / "trials", lists)
     if overall.is_current() and not changed and same_lists:
         return False
@@ -107,6 +115,25 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
             _swap(data / f".{name}.new", data / name)
         _write_lists(lists_done, lists)
     return True
+
+
+def _refuse_awkward_names(corpus: Corpus) -> None:
+    for name in corpus.trials:
+        if not NAME.fullmatch(name):
+            raise InputError(
+                f"trial list {name!r}: a list's name is made of letters, digits and _.,+=@- and "
+                "does not begin with a sign: it becomes the name of files, and stands in tables "
+                "and commands; rename its file"
+            )
+    for data_set in (corpus.train, corpus.test):
+        for utterance, speaker in data_set.utt2spk.items():
+            for name in (speaker, utterance):
+                if not SPEAKER_OR_UTTERANCE.fullmatch(name):
+                    raise InputError(
+                        f"{data_set.wav_scp[utterance]}: the name {name!r}: speakers and "
+                        "utterances are made of letters, digits and _.,+=@~:#%-, as they stand in "
+                        "tables and commands; rename the file or folder"
+                    )
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -136,11 +163,22 @@ def _write_lists(done: Stamp, lists: dict[str, str]) -> None:
         if _text(folder / name) != text:
             with atomic_write(folder / name) as file:
                 file.write(text)
-    for name in set(json.loads(_text(done.path) or "{}")) - set(lists):
+    for name in _recorded_names(done.path) - set(lists):
         (folder / name).unlink(missing_ok=True)
     # Only now: killed before, the next run still knows which lists were ours.
     with done.renew():
         pass
+
+
+def _recorded_names(state: Path) -> set[str]:
+    """The lists that a state file says are ours, as far as they can be names in its folder.
+
+    Anybody may have changed the file: nothing that leads elsewhere is deleted on its word.
+    """
+    recorded = (Stamp(state, {}).read() or {}).get("lists")
+    if not isinstance(recorded, dict):
+        return set()
+    return {name for name in recorded if NAME.fullmatch(name) and (state.parent / name).is_file()}
 
 
 def _text(path: Path) -> str | None:

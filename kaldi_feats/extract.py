@@ -1,7 +1,10 @@
 """The embedded extractor: fbank and sliding mean without Kaldi, in parallel through joblib."""
 
 import argparse
+import contextlib
 import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
@@ -12,73 +15,112 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from ..command_line import InputError, run_tool
 from ..parallel import parallel
 from ..progress import progress
-from .audio import read_recording
-from .data_dir import write_table
+from .audio import Recording, read_recording
+from .data_dir import naming, write_table
+from .fbank.arguments import add_arguments, limits_of, log_dir_of, stage_of
+from .fbank.broken import BrokenRecordings
 from .fbank.features import Fbank
-from .fbank.options import read_options
 from .fbank.sliding_mean import subtract_sliding_mean
 from .fbank.stage import Chunk, FbankStage, Utterance
+from .pipe import Limits
+from .prepared import check_lists
 from .reader import MatrixWriter
 
 log = logging.getLogger(__name__)
+
+_LIMITS = Limits()
 
 
 class Skipped(Exception):
     """Kaldi leaves such an utterance out with a warning, and so do we."""
 
 
-def extract(stage: FbankStage, num_jobs: int = 1) -> None:
+def extract(stage: FbankStage, num_jobs: int = 1, limits: Limits = _LIMITS) -> None:
     """Make whatever features of the stage are not there yet.
 
     Runs in `num_jobs` local processes, or where a surrounding ``joblib.parallel_config`` says.
 
     Raises:
-        InputError: a recording cannot be read or has the wrong sample rate; features made
-            before are untouched, and a later call continues.
+        InputError: recordings cannot be read (all of them are named, up to `LISTED`, unless the
+            stage skips them), or one has the wrong sample rate; features made before are
+            untouched, and a later call continues.
     """
     if stage.is_complete():
         log.info("%s: features are complete, nothing to do", stage.data_dir)
         return
     pending = stage.pending()
-    work = (
-        joblib.delayed(extract_chunk)(chunk, stage.options, stage.cmn_window, stage.compress)
-        for chunk in pending
-    )
+    work = (joblib.delayed(extract_chunk)(chunk, _settings_of(stage), limits) for chunk in pending)
     total = sum(len(chunk.utterances) for chunk in pending)
+    broken = BrokenRecordings(stage.data_dir / "wav.scp")
     with progress(total=total, desc="features", unit="utt") as bar, logging_redirect_tqdm():
-        for utterances, warnings in parallel(num_jobs)(work):
+        for utterances, warnings, problems in parallel(num_jobs)(work):
             for warning in warnings:
                 log.warning(warning)
             bar.update(utterances)
+            if not stage.skip_broken:
+                broken.add(utterances, problems)
+    broken.refuse()
     stage.finish()
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What `extract_chunk` needs of its stage, in whatever process it runs."""
+
+    options: dict
+    cmn_window: int
+    compress: bool
+    skip_broken: bool
+
+
+def _settings_of(stage: FbankStage) -> Settings:
+    return Settings(stage.options, stage.cmn_window, stage.compress, stage.skip_broken)
+
+
 def extract_chunk(
-    chunk: Chunk, options: dict, cmn_window: int, compress: bool
-) -> tuple[int, list[str]]:
-    """Make one ark.
+    chunk: Chunk, settings: Settings, limits: Limits
+) -> tuple[int, list[str], list[str]]:
+    """Make one ark, unless a recording is broken and is not to be skipped.
 
     Returns:
-        How many utterances were worked on, and the warnings.
+        How many utterances were worked on, the warnings, and what is wrong with broken recordings.
     """
-    fbank = Fbank(options)
+    fbank = Fbank(settings.options)
     warnings: list[str] = []
-    num_frames = {}
-    with MatrixWriter(chunk.file(".scp"), compress) as writer:
+    num_frames: dict[str, str] = {}
+    broken: dict[str, str] = {}
+    with (
+        contextlib.suppress(_NotWritten),
+        MatrixWriter(chunk.file(".scp"), settings.compress) as writer,
+    ):
         for utterance in chunk.utterances:
             try:
-                features = _features(utterance, fbank, options, warnings)
+                recording = read_recording(utterance.source, utterance.where, limits)
+            except InputError as error:
+                broken[utterance.name] = " ".join(str(error).split())
+                continue
+            try:
+                features = _features(recording, utterance, fbank, settings.options, warnings)
             except Skipped as reason:
                 warnings.append(f"{utterance.where}: {utterance.name}: skipped: {reason}")
                 continue
-            writer.write(utterance.name, subtract_sliding_mean(features, cmn_window))
+            writer.write(utterance.name, subtract_sliding_mean(features, settings.cmn_window))
             num_frames[utterance.name] = str(len(features))
+        if broken and not settings.skip_broken:
+            raise _NotWritten
+        warnings += [f"{name}: left out, it is broken: {what}" for name, what in broken.items()]
+        chunk.write_broken(broken)
         write_table(chunk.file(".num_frames"), num_frames)
-    return len(chunk.utterances), warnings
+    return len(chunk.utterances), warnings, list(broken.values())
 
 
-def _features(utterance: Utterance, fbank: Fbank, options: dict, warnings: list[str]) -> np.ndarray:
-    recording = read_recording(utterance.source, utterance.where)
+class _NotWritten(Exception):
+    """Takes back the ark that was begun."""
+
+
+def _features(
+    recording: Recording, utterance: Utterance, fbank: Fbank, options: dict, warnings: list[str]
+) -> np.ndarray:
     place = f"{utterance.where}: {utterance.name}"
     warnings += [f"{place}: {warning}" for warning in recording.warnings]
     seconds = len(recording.samples) / recording.rate
@@ -117,64 +159,25 @@ def _at_rate(samples: np.ndarray, rate: int, utterance: Utterance, options: dict
     return soxr.resample(np.ascontiguousarray(samples), rate, wanted)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that this tool shares with the stage's Kaldi path."""
-    parser.add_argument("data_dir", metavar="DATA_DIR", help="holds wav.scp, utt2spk, spk2utt")
-    parser.add_argument(
-        "log_dir", metavar="LOG_DIR", nargs="?", help="for logs (default: DATA_DIR/log)"
-    )
-    parser.add_argument(
-        "fbank_dir", metavar="FBANK_DIR", nargs="?", help="for arks (default: DATA_DIR/fbank)"
-    )
-    parser.add_argument(
-        "--nj",
-        type=int,
-        default=joblib.cpu_count(),
-        help="parallel jobs (default: one for each processor, %(default)s)",
-    )
-    parser.add_argument(
-        "--fbank-config",
-        default="conf/fbank.conf",
-        help="options of compute-fbank-feats (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--cmn-window",
-        type=int,
-        default=300,
-        help="frames that the sliding mean is taken over (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--compress",
-        choices=["true", "false"],
-        default="false",
-        help="store one byte a number, as Kaldi's compressed matrices: a quarter of the disk "
-        "(VoxCeleb1 8 instead of 33 GB, VoxCeleb2 55 instead of 220 GB), and an error of up to "
-        "0.09 on each log-mel value (default: %(default)s)",
-    )
+class _LogFile(logging.FileHandler):
+    """A disk that is full is an error of one line, not a traceback for every message."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise
 
 
-def stage_of(arguments: argparse.Namespace) -> FbankStage:
-    """Check the arguments that `add_arguments` added and open the stage they describe."""
-    for option in ("nj", "cmn_window"):
-        if getattr(arguments, option) < 1:
-            raise InputError(f"--{option.replace('_', '-')} must be at least 1")
-    options = read_options(arguments.fbank_config)
-    try:
-        Fbank(options)
-    except ValueError as error:
-        raise InputError(f"{arguments.fbank_config}: {error}") from None
-    return FbankStage(
-        arguments.data_dir,
-        arguments.fbank_dir,
-        options,
-        arguments.cmn_window,
-        arguments.compress == "true",
-    )
-
-
-def log_dir_of(arguments: argparse.Namespace) -> Path:
-    """LOG_DIR, or its default."""
-    return Path(arguments.log_dir or Path(arguments.data_dir) / "log")
+@contextlib.contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path):
+        handler = _LogFile(path, mode="w", encoding="utf-8", errors="backslashreplace")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.getLogger().addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(handler)
+            handler.close()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -194,16 +197,9 @@ def main(argv: list[str] | None = None) -> int:
 
     def body() -> None:
         stage = stage_of(arguments)
-        log_dir = log_dir_of(arguments)
-        log_dir.mkdir(parents=True, exist_ok=True)
-        log = logging.FileHandler(log_dir / "make_fbank.log", mode="w", encoding="utf-8")
-        log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logging.getLogger().addHandler(log)
-        try:
-            extract(stage, arguments.nj)
-        finally:
-            logging.getLogger().removeHandler(log)
-            log.close()
+        with _log_file(log_dir_of(arguments) / "make_fbank.log"):
+            extract(stage, arguments.nj, limits_of(arguments))
+            check_lists(stage.data_dir, arguments.allow_missing == "true")
 
     return run_tool(body)
 

@@ -33,6 +33,12 @@ def build_parser() -> argparse.ArgumentParser:
             help="processes at a time, where there is audio to make (default: one for each "
             "processor, %(default)s)",
         )
+        options.add_argument(
+            "--allow-missing",
+            action="store_true",
+            help="take a corpus that has not the published number of utterances and speakers, "
+            "where that is known (VoxCeleb)",
+        )
         add_plugin_option(options)
     return parser
 

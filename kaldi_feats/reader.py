@@ -1,15 +1,18 @@
 """Kaldi's ark/scp files: the one place that reads and writes them (with kaldiio)."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import kaldiio
 import numpy as np
 
 from ..command_line import InputError
 from ..files import atomic_write
-from .data_dir import read_table
+from .data_dir import is_count, naming, read_table, shown
+from .entries import bad_entry, load, read_scp
 from .scp_digest import scp_digest
 
 # Kaldi's kAutomaticMethod, what `copy-feats --compress=true` does.
@@ -23,10 +26,11 @@ class FeatureReader(Mapping):
     the scp is relative to the current directory, as for Kaldi's programs.
 
     Args:
-        scp: a sorted ``feats.scp``: lines of ``utterance ark:offset``.
+        scp: a sorted ``feats.scp``: lines of ``utterance ark:offset``, or of
+            ``utterance ark:offset[first:last]`` for some of the rows.
 
     Raises:
-        InputError: the scp is missing, empty or malformed.
+        InputError: the scp is missing, empty or malformed, or holds a command: none is run.
 
     Example::
 
@@ -36,7 +40,7 @@ class FeatureReader(Mapping):
 
     def __init__(self, scp: str | os.PathLike):
         self.scp = Path(scp)
-        self._table = read_table(self.scp)
+        self._table = read_scp(self.scp)
         self.utterances = list(self._table)
 
     def __getitem__(self, utterance: str) -> np.ndarray:
@@ -44,9 +48,10 @@ class FeatureReader(Mapping):
 
         Raises:
             KeyError: the scp has no such utterance.
-            InputError: the ark is absent or broken, or the matrix holds NaN or infinity.
+            InputError: the ark is absent or broken, the entry is no matrix of Kaldi's, or it
+                holds NaN or infinity.
         """
-        return _load(self.scp, self._table, utterance, ndim=2)
+        return load(self.scp, self._table, utterance, ndim=2)
 
     def digest(self) -> str:
         """Changes with the contents of any of the matrices; see `scp_digest`."""
@@ -70,7 +75,7 @@ class FeatureReader(Mapping):
                 f"its features are {features.shape[0]} frames of {features.shape[1]} values, and "
                 f"should be {wanted[0]} of {wanted[1]}"
             )
-            raise _bad_entry(self.scp, self._table, utterance, what)
+            raise bad_entry(self.scp, self._table, utterance, what)
         return features
 
     def __contains__(self, utterance: object) -> bool:
@@ -90,15 +95,15 @@ def read_vectors(scp: str | os.PathLike) -> tuple[list[str], np.ndarray]:
         The utterances in the scp's order, and float32 (utterances, dim).
 
     Raises:
-        InputError: the scp or an ark is missing or broken, a vector holds NaN or infinity, or
-            the vectors differ in length.
+        InputError: the scp or an ark is missing or broken, the scp holds a command, an entry is no
+            vector of Kaldi's or holds NaN or infinity, or the vectors differ in length.
     """
-    table = read_table(scp)
-    open_arks: dict = {}
+    table = read_scp(Path(scp))
+    open_arks: dict[str, BinaryIO] = {}
     vectors = None
-    try:
+    with contextlib.ExitStack() as open_files:
         for row, utterance in enumerate(table):
-            vector = _load(scp, table, utterance, ndim=1, open_arks=open_arks)
+            vector = load(scp, table, utterance, 1, open_arks, open_files)
             if vectors is None:  # made at once: of a million vectors a list and a copy are too much
                 vectors = np.empty((len(table), len(vector)), np.float32)
             if len(vector) != vectors.shape[1]:
@@ -107,9 +112,6 @@ def read_vectors(scp: str | os.PathLike) -> tuple[list[str], np.ndarray]:
                     f"the first has {vectors.shape[1]}; make the file again"
                 )
             vectors[row] = vector
-    finally:
-        for file in open_arks.values():
-            file.close()
     return list(table), vectors
 
 
@@ -123,41 +125,13 @@ def read_num_frames(data_dir: str | os.PathLike) -> dict[str, int]:
     table = read_table(path)
     counts = {}
     for line, (utterance, text) in enumerate(table.items(), start=1):
-        if not text.strip().isdecimal() or int(text) == 0:
+        if not is_count(text):
             raise InputError(
-                f"{path}:{line}: expected a number of frames, found {text!r}; "
+                f"{path}:{line}: expected a number of frames, found {shown(text)!r}; "
                 "make the features again"
             )
         counts[utterance] = int(text)
     return counts
-
-
-def _load(
-    scp: str | os.PathLike,
-    table: Mapping[str, str],
-    utterance: str,
-    ndim: int,
-    open_arks: dict | None = None,
-) -> np.ndarray:
-    value = table[utterance]
-    try:
-        array = np.asarray(kaldiio.load_mat(value, fd_dict=open_arks))
-        # An offset behind the end of a truncated ark can come out as text of the wrong shape.
-        if array.ndim != ndim or array.size == 0 or array.dtype.kind != "f":
-            raise ValueError(f"found an array of shape {array.shape} and type {array.dtype}")
-    except FileNotFoundError as error:
-        raise _bad_entry(scp, table, utterance, f"{error.filename} is not there") from error
-    except Exception as error:  # kaldiio meets a broken ark with half a dozen kinds of error
-        what = f"cannot read {value} (truncated?): {error}"
-        raise _bad_entry(scp, table, utterance, what) from error
-    if not np.isfinite(array).all():
-        raise _bad_entry(scp, table, utterance, f"NaN or infinity in {value}")
-    return array.astype(np.float32, copy=False)
-
-
-def _bad_entry(scp, table: Mapping[str, str], utterance: str, what: str) -> InputError:
-    line = list(table).index(utterance) + 1
-    return InputError(f"{scp}:{line}: {utterance}: {what}; make the file again")
 
 
 class _Writer:
@@ -190,16 +164,18 @@ class _Writer:
             raise ValueError(f"Expected an array of rank {self.ndim}. Received: {array.shape}")
         if utterance in self._offsets:
             raise ValueError(f"Utterance {utterance} is written twice")
-        self._file.write(f"{utterance} ".encode())
-        self._offsets[utterance] = self._file.tell()
-        kaldiio.save_mat(self._file, array, compression_method=self._method)
+        with naming(self.ark):
+            self._file.write(f"{utterance} ".encode())
+            self._offsets[utterance] = self._file.tell()
+            kaldiio.save_mat(self._file, array, compression_method=self._method)
 
     def __exit__(self, error_type, error, traceback) -> None:
         if error_type is None:
             self.scp.unlink(missing_ok=True)  # or an old scp would point into the new ark
-        self._beside.__exit__(error_type, error, traceback)
+        with naming(self.ark):
+            self._beside.__exit__(error_type, error, traceback)
         if error_type is None:
-            with atomic_write(self.scp) as file:
+            with naming(self.scp), atomic_write(self.scp) as file:
                 for utterance in sorted(self._offsets, key=str.encode):
                     file.write(f"{utterance} {self.ark}:{self._offsets[utterance]}\n")
 

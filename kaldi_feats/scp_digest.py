@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from ..command_line import InputError
 from ..files import content_digests
+from .ark import parse_place
+from .data_dir import shown
 
 
 def scp_digest(scp: str | os.PathLike, table: Mapping[str, str]) -> str:
@@ -18,23 +20,24 @@ def scp_digest(scp: str | os.PathLike, table: Mapping[str, str]) -> str:
         table: what `read_table` read from it.
 
     Raises:
-        InputError: an ark is not there.
+        InputError: an ark is not there, or a value is not a place in one.
     """
     first_lines: dict[str, int] = {}
     for number, value in enumerate(table.values(), start=1):
-        first_lines.setdefault(_ark(value), number)
+        first_lines.setdefault(_ark(scp, number, value), number)
     for ark, number in first_lines.items():
         if not os.path.isfile(ark):
-            raise InputError(f"{scp}:{number}: {ark} is not there; make the file again")
+            raise InputError(f"{scp}:{number}: {shown(ark)} is not there; make the file again")
     digests = content_digests(first_lines)
     total = hashlib.sha256()
-    for utterance, value in table.items():
-        ark = _ark(value)
+    for number, (utterance, value) in enumerate(table.items(), start=1):
+        ark = _ark(scp, number, value)
         total.update(f"{utterance} {digests[ark]}{value[len(ark) :]}\n".encode())
     return total.hexdigest()
 
 
-def _ark(value: str) -> str:
-    """`path` of `path:offset`."""
-    path, _, offset = value.rpartition(":")
-    return path if path and offset.isdecimal() else value
+def _ark(scp: str | os.PathLike, number: int, value: str) -> str:
+    try:
+        return parse_place(value).path
+    except ValueError as error:
+        raise InputError(f"{scp}:{number}: {error}; make the file again") from None

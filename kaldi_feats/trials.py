@@ -15,6 +15,7 @@ import numpy as np
 
 from ..command_line import InputError
 from ..files import atomic_write
+from .trial_rows import RowParser, read_rows
 
 LABELS = {"target": True, "nontarget": False}
 VOXCELEB_LABELS = {"1": True, "0": False}
@@ -53,19 +54,6 @@ class Trials:
         return hashlib.sha256(format_trials(self).encode()).hexdigest()
 
 
-def read_prepared(path: str | os.PathLike) -> Trials:
-    """Read a list of a data directory, which may be a published one in Kaldi's form.
-
-    Raises:
-        InputError: as `read_trials`, or it is called as a published list is and has not its
-            number of trials.
-    """
-    name = os.path.basename(path)
-    trials = read_trials(path, doubled=name in PUBLISHED_SIZES)
-    refuse_other_size(path, name, len(trials))
-    return trials
-
-
 def read_trials(path: str | os.PathLike, doubled: bool = False) -> Trials:
     """Read a trial list in Kaldi's form.
 
@@ -75,11 +63,12 @@ def read_trials(path: str | os.PathLike, doubled: bool = False) -> Trials:
     Args:
         path: the list.
         doubled: take an ordered pair as often as it comes: for a published list, of which
-            nothing may be removed.
+            nothing may be removed. Trials of an utterance with itself are then warned of.
 
     Raises:
-        InputError: no such file, an empty file, a line that is not a trial, a doubled trial, or
-            trials of one kind only. Names file and line.
+        InputError: no such file, an empty file, a line that is not a trial, a doubled trial, a
+            trial of an utterance with itself (a similarity of 1 that says nothing), or trials of
+            one kind only. Names file and line.
     """
 
     def parse(fields: list[str]) -> tuple[str, str, bool]:
@@ -118,50 +107,23 @@ def _known(name: str, to_utterance: Callable[[str], str]) -> str:
         return to_utterance(name)
     except KeyError:
         raise InputError(
-            f"no test utterance {name!r}; paths are relative to the corpus folder"
+            f"no test utterance {name[:80]!r}; paths are relative to the corpus folder"
         ) from None
 
 
-def _read(
-    path: str | os.PathLike,
-    parse: Callable[[list[str]], tuple[str, str, bool]],
-    form: str,
-    doubled: bool,
-) -> Trials:
-    enrol, test, is_target = [], [], []
-    line_of: dict[tuple[str, str], int] = {}
-    try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    first, second, label = parse(line.split())
-                except (ValueError, KeyError):
-                    shown = line.strip()[:80]
-                    raise InputError(
-                        f"{path}:{number}: expected {form}, found {shown!r}; correct or remove it"
-                    ) from None
-                except InputError as error:
-                    raise InputError(f"{path}:{number}: {error}") from None
-                if line_of.setdefault((first, second), number) != number and not doubled:
-                    raise InputError(
-                        f"{path}:{number}: the same trial as on line {line_of[first, second]}; "
-                        "remove one"
-                    )
-                enrol.append(first)
-                test.append(second)
-                is_target.append(label)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such trial list; correct the path") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text; convert the file") from None
-    if not enrol:
-        raise InputError(f"{path}: the trial list is empty; lines must be {form}")
+def _read(path: str | os.PathLike, parse: RowParser, form: str, doubled: bool) -> Trials:
+    enrol, test, is_target = read_rows(path, parse, form, doubled)
     trials = Trials(enrol, test, np.array(is_target))
-    _refuse_one_kind(trials, str(path))
+    refuse_one_kind(trials, str(path))
     return trials
 
 
-def _refuse_one_kind(trials: Trials, where: str) -> None:
+def refuse_one_kind(trials: Trials, where: str) -> None:
+    """Refuse trials that are all of one kind.
+
+    Raises:
+        InputError: with their numbers, behind `where`.
+    """
     targets = int(trials.is_target.sum())
     nontargets = len(trials) - targets
     if not targets or not nontargets:
@@ -196,7 +158,7 @@ def all_pairs(utt2spk: Mapping[str, str]) -> Trials:
     pairs = list(itertools.combinations(utterances, 2))
     is_target = [utt2spk[first] == utt2spk[second] for first, second in pairs]
     trials = Trials([p[0] for p in pairs], [p[1] for p in pairs], np.array(is_target, dtype=bool))
-    _refuse_one_kind(trials, f"all pairs of the {len(utterances)} test utterances")
+    refuse_one_kind(trials, f"all pairs of the {len(utterances)} test utterances")
     return trials
 
 
@@ -246,8 +208,8 @@ def refuse_wrong_labels(
             )
         )
         raise InputError(
-            f"{path}:{at + 1}: the label says {said}, and {source} say {trials.enrol[at]} and "
-            f"{trials.test[at]} are of {other}: so it is on {len(wrong):,} of {len(trials):,} "
+            f"{path}:{at + 1}: the label says {said}, and {source} say {trials.enrol[at][:80]} and "
+            f"{trials.test[at][:80]} are of {other}: so it is on {len(wrong):,} of {len(trials):,} "
             "lines; correct the list, or take the one of this corpus"
         )
 
@@ -278,7 +240,7 @@ def look_up(
         named = {*trials.enrol, *trials.test}
         missing = sum(name not in numbers for name in named)
         raise InputError(
-            f"{path}:{at + 1}: the utterance {first!r} is not in {where}: {missing:,} of the "
+            f"{path}:{at + 1}: the utterance {first[:80]!r} is not in {where}: {missing:,} of the "
             f"list's {len(named):,} utterances are missing, which are in {len(unknown):,} of its "
             f"{len(trials):,} trials; remove these trials, or prepare the data completely"
         )

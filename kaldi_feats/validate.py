@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 from ..command_line import run_tool
-from .data_dir import read_table, validate_data_dir
-from .trials import look_up, read_prepared
+from .checks import validate_data_dir
+from .data_dir import read_table
+from .prepared import lists_of, read_prepared
+from .trials import look_up
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +36,11 @@ def validate_trials(data_dir: str | os.PathLike) -> None:
         InputError: a broken list, or a trial with an utterance that utt2spk does not have.
     """
     utt2spk = Path(data_dir) / "utt2spk"
+    lists = lists_of(data_dir)
+    if not lists:
+        return
     numbers = {utterance: number for number, utterance in enumerate(read_table(utt2spk))}
-    for path in sorted(utt2spk.parent.glob("trials/[!.]*")):
+    for path in lists:
         look_up(read_prepared(path), numbers, path, str(utt2spk))
 
 
@@ -44,9 +49,8 @@ def main(argv: list[str] | None = None) -> int:
 
     def check() -> None:
         for folder in arguments.data_dirs:
-            validate_data_dir(folder, features=arguments.features)
+            count = validate_data_dir(folder, features=arguments.features)
             validate_trials(folder)
-            count = len(read_table(f"{folder}/utt2spk"))
             log.info("%s: %d utterances, nothing wrong", folder, count)
 
     return run_tool(check)

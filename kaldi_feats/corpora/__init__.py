@@ -24,7 +24,7 @@ class CorpusFinder(Protocol):
         """Describe the corpus.
 
         Args:
-            options: its own, and `data` and `nj` of every corpus.
+            options: its own, and `data`, `nj` and `allow_missing` of every corpus.
 
         Raises:
             InputError: what the user gave is not such a corpus.

@@ -1,13 +1,12 @@
 """Fetch the public mini-librispeech subsets: resumed, verified, and never half-unpacked."""
 
+import argparse
 import hashlib
 import http.client
 import logging
 import os
 import re
 import shutil
-import tarfile
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from ...command_line import InputError
 from ...progress import progress
+from .unpack import unpack
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,9 @@ TIMEOUT_SECONDS = 60
 CHUNK = 1 << 18
 
 
-def fetch_mini_librispeech(corpus_dir: str | os.PathLike, url: str = OPENSLR) -> None:
+def fetch_mini_librispeech(
+    corpus_dir: str | os.PathLike, url: str = OPENSLR, sha256: Mapping[str, str] | None = None
+) -> None:
     """Put the subsets ``train-clean-5`` and ``dev-clean-2`` into a corpus folder.
 
     Subsets that are there already are left alone. An archive that was fetched in part is
@@ -40,8 +42,9 @@ def fetch_mini_librispeech(corpus_dir: str | os.PathLike, url: str = OPENSLR) ->
 
     Args:
         corpus_dir: the folder; made if it is not there.
-        url: the folder of the archives ``<subset>.tar.gz``. Away from openslr.org an
-            ``md5sum.txt`` beside them, if there is one, replaces the checksums known here.
+        url: the folder of the archives ``<subset>.tar.gz``, which are the published ones wherever
+            they lie: nothing that lies beside them says what they should be.
+        sha256: subset -> SHA-256 of its archive, for an archive that is not the published one.
 
     Raises:
         InputError: the archive cannot be fetched, or is not what its checksum says.
@@ -53,7 +56,7 @@ def fetch_mini_librispeech(corpus_dir: str | os.PathLike, url: str = OPENSLR) ->
     missing = [name for name in MINI_LIBRISPEECH if not (corpus_dir / name).is_dir()]
     if not missing:
         return
-    checksums = MINI_LIBRISPEECH | ({} if url == OPENSLR else _published_checksums(url))
+    checksums = MINI_LIBRISPEECH | dict(sha256 or {})
     corpus_dir.mkdir(parents=True, exist_ok=True)
     for leftover in corpus_dir.glob(".unpack-*"):
         shutil.rmtree(leftover)
@@ -64,48 +67,48 @@ def fetch_mini_librispeech(corpus_dir: str | os.PathLike, url: str = OPENSLR) ->
         archive.unlink()
 
 
-def _published_checksums(url: str) -> Mapping[str, str]:
-    try:
-        with urllib.request.urlopen(f"{url}/md5sum.txt", timeout=TIMEOUT_SECONDS) as response:
-            text = response.read().decode("utf-8", errors="replace")
-    except urllib.error.HTTPError:
-        return {}
-    except (OSError, http.client.HTTPException) as error:
-        raise InputError(f"{url}: {_reason(error)}; correct --download-url") from None
-    lines = re.findall(r"^([0-9a-f]{32})\s+\*?(?:.*/)?([^/\s]+)\.tar\.gz$", text, re.MULTILINE)
-    return {name: checksum for checksum, name in lines}
+def subset_and_sha256(text: str) -> tuple[str, str]:
+    """An argparse type: ``train-clean-5=<64 hexadecimal digits>``."""
+    name, _, digest = text.partition("=")
+    if name not in MINI_LIBRISPEECH or not re.fullmatch("[0-9a-fA-F]{64}", digest):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not <subset>=<SHA-256>, of {' or '.join(MINI_LIBRISPEECH)}"
+        )
+    return name, digest.lower()
 
 
-def fetch(url: str, path: str | os.PathLike, md5: str) -> None:
+def fetch(url: str, path: str | os.PathLike, checksum: str) -> None:
     """Fetch a file; what comes is kept in ``<path>.part`` until it is complete and verified.
 
     Args:
         url: where from. If the server knows Range, a part that is there is fetched on.
-        path: where to; a file that is there already, verified when it was fetched, is kept.
-        md5: its checksum, hexadecimal.
+        path: where to; a file that is there already is kept if it is what its checksum says.
+        checksum: hexadecimal, its MD5 (32 digits) or SHA-256 (64 digits).
 
     Raises:
         InputError: no such file there, no connection, or the checksum is another.
     """
     path = Path(path)
-    if path.exists():
+    if path.exists() and _is(path, checksum):
         return
     part = path.with_name(f"{path.name}.part")
     resumed = part.exists() and part.stat().st_size > 0
     _fetch_all(url, part)
-    if resumed and _md5(part) != md5:
+    if resumed and not _is(part, checksum):
         # The part may have been of another version of the file, or damaged.
         log.warning("%s: the resumed file is not what its checksum says; fetched anew", url)
         part.unlink()
         _fetch_all(url, part)
-    found = _md5(part)
-    if found != md5:
+    if not _is(part, checksum):
+        kind = _kind(checksum)
+        found = _digest(part, kind)
         part.unlink()
         raise InputError(
-            f"{url}: MD5 {found}, expected {md5}: damaged on the way, or another file; "
-            "it was removed, run the same command again"
+            f"{url}: {kind.upper()} {found}, expected {checksum}: damaged on the way, or another "
+            "file; it was removed: run the same command again, or say with --download-sha256 "
+            "that it is another on purpose"
         )
-    part.rename(path)
+    part.replace(path)
 
 
 def _fetch_all(url: str, part: Path) -> None:
@@ -142,7 +145,7 @@ def _fetch_on(url: str, part: Path) -> bool:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            # Nothing lies beyond what we have: it is all there, or too much, as the MD5 will tell.
+            # Nothing lies beyond what we have: all there, or too much: the checksum will tell.
             return True
         raise
     with response:
@@ -167,38 +170,18 @@ def _check_range(url: str, content_range: str, have: int) -> None:
         raise InputError(f"{url}: asked for bytes from {have} on, got {content_range!r}")
 
 
-def _md5(path: Path) -> str:
+def _kind(checksum: str) -> str:
+    return "md5" if len(checksum) == 32 else "sha256"
+
+
+def _is(path: Path, checksum: str) -> bool:
+    return _digest(path, _kind(checksum)) == checksum
+
+
+def _digest(path: Path, kind: str) -> str:
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "reason", error)) or type(error).__name__
-
-
-def unpack(archive: Path, subset: str, corpus_dir: Path) -> None:
-    """Unpack ``LibriSpeech/<subset>`` of an archive as ``<corpus_dir>/<subset>``.
-
-    Everything goes into a folder beside first. What else the archive has at its top (licence,
-    table of speakers) comes along unless it is there.
-
-    Raises:
-        InputError: the archive cannot be unpacked or has no such subset.
-    """
-    beside = Path(tempfile.mkdtemp(prefix=".unpack-", dir=corpus_dir))
-    try:
-        try:
-            with tarfile.open(archive) as tar:
-                # Python before 3.11.4 has no such filter; the archive is verified by then anyway.
-                tar.extraction_filter = getattr(tarfile, "data_filter", None)
-                tar.extractall(beside)
-        except (tarfile.TarError, EOFError) as error:
-            raise InputError(f"{archive}: cannot be unpacked ({error}); remove it") from None
-        top = beside / "LibriSpeech"
-        if not (top / subset).is_dir():
-            raise InputError(f"{archive}: no folder LibriSpeech/{subset} in it; remove it")
-        for entry in sorted(top.iterdir(), key=lambda path: path.name == subset):
-            if not (corpus_dir / entry.name).exists():
-                entry.rename(corpus_dir / entry.name)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

@@ -18,9 +18,8 @@ from ...command_line import InputError
 from ..corpus import Corpus, DataSet
 from ..trials import Trials, all_pairs, from_voxceleb_list, refuse_wrong_labels
 from . import download
+from .librispeech_tree import find_subsets
 
-# An utterance that is there in several formats is taken in the first of these.
-FORMATS = [".flac", ".wav", ".ogg"]
 # Reading a list takes 330 bytes of memory a trial.
 MOST_PAIRS = 10_000_000
 
@@ -54,13 +53,23 @@ class LibriSpeech:
             "--download-url",
             default=download.OPENSLR,
             metavar="URL",
-            help="where to fetch them from (%(default)s)",
+            help="where to fetch them from; wherever that is, they must be the published ones "
+            "(%(default)s)",
+        )
+        parser.add_argument(
+            "--download-sha256",
+            action="append",
+            type=download.subset_and_sha256,
+            default=[],
+            metavar="SUBSET=HEX",
+            help="the SHA-256 of an archive that is not the published one; may be repeated",
         )
 
     def find(self, options: argparse.Namespace) -> Corpus:
         """See `find_corpus`."""
         if options.download:
-            download.fetch_mini_librispeech(options.corpus_dir, options.download_url)
+            digests = dict(options.download_sha256)
+            download.fetch_mini_librispeech(options.corpus_dir, options.download_url, digests)
         return find_corpus(options.corpus_dir, options.trials)
 
     def installed(self, corpus: Corpus, data: Path) -> None:
@@ -84,7 +93,7 @@ def find_corpus(
             label that contradicts the speakers' folders.
     """
     root = Path(corpus_dir)
-    subsets = _find_subsets(root)
+    subsets = find_subsets(root)
     train, test = DataSet(), DataSet()
     subset_of: dict[str, str] = {}
     for subset, files in subsets.items():
@@ -132,55 +141,6 @@ def _refuse_too_many_pairs(root: Path, utterances: int) -> None:
             f"and the most made are {MOST_PAIRS:,}; give a list of trials with --trials, or keep "
             "fewer subsets for test"
         )
-
-
-def _find_subsets(root: Path) -> dict[str, list[Path]]:
-    """Subset -> its audio files; subsets for training and for test are both there."""
-    if not root.is_dir():
-        raise InputError(
-            f"{root}: no such corpus folder; give --corpus-dir, or --download to fetch one"
-        )
-    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    subsets = {folder.name: _find_audio(folder) for folder in folders}
-    subsets = {name: files for name, files in subsets.items() if files}
-    if not subsets:
-        inner = root / "LibriSpeech"
-        remedy = f"is {inner} meant?" if inner.is_dir() else "correct --corpus-dir"
-        raise InputError(
-            f"{root}: no audio in it of the form <subset>/<speaker>/<chapter>/*.flac; {remedy}"
-        )
-    trains = [name for name in subsets if name.startswith("train-")]
-    if not trains:
-        raise InputError(
-            f"{root}: no training subset (train-*) in it, only {', '.join(subsets)}; add one"
-        )
-    if len(trains) == len(subsets):
-        raise InputError(
-            f"{root}: no test subset in it, only {', '.join(trains)}; "
-            "add one whose name does not begin with train-, such as dev-clean-2"
-        )
-    return subsets
-
-
-def _find_audio(subset: Path) -> list[Path]:
-    """The audio files of a subset, one an utterance, sorted."""
-    found: dict[str, Path] = {}
-    for path in sorted(subset.glob("*/*/[!.]*")):
-        suffix = path.suffix.lower()
-        if suffix not in FORMATS:
-            continue
-        speaker, chapter = path.parts[-3:-1]
-        if not path.name.startswith(f"{speaker}-{chapter}-"):
-            raise InputError(
-                f"{path}: not named {speaker}-{chapter}-<utterance>{suffix}, as LibriSpeech's "
-                "layout asks; rename or remove it"
-            )
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: an empty file; fetch it again or remove it")
-        other = found.get(str(path.with_suffix("")))
-        if other is None or FORMATS.index(suffix) < FORMATS.index(other.suffix.lower()):
-            found[str(path.with_suffix(""))] = path
-    return [found[key] for key in sorted(found)]
 
 
 def _refuse_shared_speakers(

@@ -17,19 +17,18 @@ from pathlib import Path
 from ...command_line import InputError
 from ..corpus import Corpus, DataSet
 from ..trials import Trials, look_up
+from .left_out import LeftOut
+from .voxceleb_counts import (
+    TEST_SPEAKERS,
+    VOXCELEB1,
+    VOXCELEB1_FIRST,
+    VOXCELEB2,
+    compare_counts,
+)
 from .voxceleb_lists import ListFile, find_lists, read_list
 from .voxceleb_tree import SpeakerFiles, scan
 
 log = logging.getLogger(__name__)
-
-# Speakers id10001 to id11251 are VoxCeleb1's, smaller numbers VoxCeleb2's.
-VOXCELEB1_FIRST = "id10001"
-TEST_SPEAKERS = frozenset(f"id{number}" for number in range(10270, 10310))
-# Utterances and speakers of the complete sets.
-COMPLETE = {
-    "voxceleb1": {"train": (148_642, 1_211), "test": (4_874, 40)},
-    "voxceleb2": {"train": (1_128_246, 6_112), "test": (153_516, 1_251)},
-}
 
 
 class VoxCeleb1:
@@ -43,7 +42,7 @@ class VoxCeleb1:
 
     def find(self, options: argparse.Namespace) -> Corpus:
         """See `find_voxceleb1`."""
-        return find_voxceleb1(options.corpus_dir, options.trials)
+        return find_voxceleb1(options.corpus_dir, options.trials, options.allow_missing)
 
     def installed(self, corpus: Corpus, data: Path) -> None:
         """Nothing to clear away."""
@@ -66,7 +65,9 @@ class VoxCeleb2:
 
     def find(self, options: argparse.Namespace) -> Corpus:
         """See `find_voxceleb2`."""
-        return find_voxceleb2(options.corpus_dir, options.test_corpus_dir, options.trials)
+        return find_voxceleb2(
+            options.corpus_dir, options.test_corpus_dir, options.trials, options.allow_missing
+        )
 
     def installed(self, corpus: Corpus, data: Path) -> None:
         """Nothing to clear away."""
@@ -103,17 +104,21 @@ class ScannedSet(DataSet):
 
 
 def find_voxceleb1(
-    corpus_dir: str | os.PathLike, lists: list[str | os.PathLike] | None = None
+    corpus_dir: str | os.PathLike,
+    lists: list[str | os.PathLike] | None = None,
+    allow_missing: bool = False,
 ) -> Corpus:
     """Describe VoxCeleb1: test are the 40 speakers of the original trial list, train all others.
 
     Args:
         corpus_dir: where it was unpacked, dev and test.
         lists: files or folders with trial lists; the corpus folder itself if None.
+        allow_missing: take a corpus that is not complete, with a warning.
 
     Raises:
         InputError: as `scan`, `find_lists`, `read_list` and `look_up`; speakers of
-            VoxCeleb2; a list about all of VoxCeleb1; no speakers left for training.
+            VoxCeleb2; a list about all of VoxCeleb1; no speakers left for training; not the
+            published numbers of utterances and speakers.
     """
     found = _without_whole_lists(find_lists(lists or [corpus_dir]), lists or [corpus_dir])
     trials = {one: read_list(one) for one in found}
@@ -121,8 +126,8 @@ def find_voxceleb1(
     for one in trials.values():
         for side in (one.enrol, one.test):
             for_test.update(name[:7] for name in side)
-    train, test = ScannedSet(), ScannedSet()
-    for speaker in scan(corpus_dir):
+    train, test, left_out = ScannedSet(), ScannedSet(), LeftOut()
+    for speaker in scan(corpus_dir, left_out):
         if speaker.speaker < VOXCELEB1_FIRST:
             raise InputError(
                 f"{corpus_dir}: {speaker.speaker} is a speaker of VoxCeleb2; give VoxCeleb1's "
@@ -133,6 +138,8 @@ def find_voxceleb1(
     if not train.wav_scp:
         _refuse_lists_of_everybody(trials, set(test.utt2spk.values()))
     _refuse_empty(corpus_dir, "training", train, "unpack vox1_dev_wav as well")
+    everybody = train.utt2spk | test.utt2spk
+    compare_counts(corpus_dir, everybody, VOXCELEB1, left_out, allow_missing)
     return _corpus("voxceleb1", train, test, trials, str(corpus_dir))
 
 
@@ -140,6 +147,7 @@ def find_voxceleb2(
     corpus_dir: str | os.PathLike,
     test_corpus_dir: str | os.PathLike,
     lists: list[str | os.PathLike] | None = None,
+    allow_missing: bool = False,
 ) -> Corpus:
     """Describe VoxCeleb2, dev and test, for training, and all of VoxCeleb1 for test.
 
@@ -147,18 +155,20 @@ def find_voxceleb2(
         corpus_dir: where VoxCeleb2 was unpacked, dev and test.
         test_corpus_dir: where VoxCeleb1 was unpacked, dev and test.
         lists: files or folders with trial lists; VoxCeleb1's folder itself if None.
+        allow_missing: take corpora that are not complete, with a warning.
 
     Raises:
         InputError: as `scan`, `find_lists`, `read_list` and `look_up`; speakers of the
-            one corpus in the other's folder.
+            one corpus in the other's folder; not the published numbers of utterances and speakers.
     """
     trials = {one: read_list(one) for one in find_lists(lists or [test_corpus_dir])}
     train, test = ScannedSet(), ScannedSet()
-    for folder, data_set, corpus in (
-        (test_corpus_dir, test, "VoxCeleb1"),
-        (corpus_dir, train, "VoxCeleb2"),
+    for folder, data_set, corpus, parts in (
+        (test_corpus_dir, test, "VoxCeleb1", VOXCELEB1),
+        (corpus_dir, train, "VoxCeleb2", (VOXCELEB2,)),
     ):
-        for speaker in scan(folder):
+        left_out = LeftOut()
+        for speaker in scan(folder, left_out):
             actual = "VoxCeleb1" if speaker.speaker >= VOXCELEB1_FIRST else "VoxCeleb2"
             if actual != corpus:
                 raise InputError(
@@ -166,6 +176,7 @@ def find_voxceleb2(
                     f"{corpus}; --corpus-dir is VoxCeleb2's folder, --test-corpus-dir VoxCeleb1's"
                 )
             data_set.add_speaker(speaker)
+        compare_counts(folder, data_set.utt2spk, parts, left_out, allow_missing)
     return _corpus("voxceleb2", train, test, trials, str(test_corpus_dir))
 
 
@@ -217,15 +228,6 @@ def _corpus(
     for one, its_trials in trials.items():
         look_up(its_trials, numbers, one.path, where)
         log.info("%s: %d trials from %s", one.name, len(its_trials), one.path)
-    for set_name, data_set in (("train", train), ("test", test)):
-        counts = len(data_set.utt2spk), len(data_set.fingerprints)
-        if counts != COMPLETE[name][set_name]:
-            log.warning(
-                "the %s set has %d utterances of %d speakers; complete, it has %d of %d",
-                set_name,
-                *counts,
-                *COMPLETE[name][set_name],
-            )
     _warn_without_ffmpeg(train, test)
     return Corpus(name, train, test, {one.name: its_trials for one, its_trials in trials.items()})
 

@@ -11,10 +11,11 @@ import re
 import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...command_line import InputError
 from ..audio import CONVERTERS
+from .left_out import OTHER_AUDIO, LeftOut, printable, refuse_undecodable, suffix_of
 
 # An utterance that is there in several formats is taken in the first of these.
 FORMATS = {".wav": 0, ".flac": 1, ".m4a": 2}
@@ -22,7 +23,7 @@ SPEAKER = re.compile(r"id\d{5}", re.ASCII)
 VIDEO = re.compile(r"[\w-]+", re.ASCII)
 SEGMENT = re.compile(r"\d+", re.ASCII)
 # VoxCeleb1 as it first came out: Eartha_Kitt/x6uYqmx31kE_0000001.wav, later with a folder a video.
-FIRST_RELEASE = re.compile(r"[^/]*[^\W\d][^/]*/[\w-]{11}[/_]\d{5,7}\.wav", re.ASCII)
+FIRST_RELEASE = re.compile(r"[^/]*[^\W\d][^/]*/[\w-]{11}[/_]\d{5,7}\.wav", re.ASCII | re.IGNORECASE)
 FIRST_RELEASE_REMEDY = (
     "that is VoxCeleb1's first release, with names where there are ids now, and other segments; "
     "get the present release (its vox1_meta.csv says whose id is whose)"
@@ -41,11 +42,13 @@ class SpeakerFiles:
         speaker: its id.
         sources: utterance -> value in wav.scp (an absolute path, or a pipe), sorted.
         fingerprint: changes with an utterance, a path, and the size or date of a file.
+        left_out: what else lies in the speaker's folders.
     """
 
     speaker: str
     sources: dict[str, str]
     fingerprint: str
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 def utterance_id(speaker: str, video: str, segment: str) -> str:
@@ -57,50 +60,71 @@ def utterance_id(speaker: str, video: str, segment: str) -> str:
     return f"{speaker}-{video}-{segment}"
 
 
-def scan(root: str | os.PathLike) -> Iterator[SpeakerFiles]:
+def scan(root: str | os.PathLike, left_out: LeftOut | None = None) -> Iterator[SpeakerFiles]:
     """Find all speakers' files below a folder, speaker by speaker, sorted.
+
+    Args:
+        root: the corpus folder.
+        left_out: where to count the files that were not taken.
 
     Raises:
         InputError: the folder is not there or has no speakers, is of the first release, breaks
-            the layout, or holds an empty file or an utterance twice in the same format.
+            the layout, or holds an empty file, an utterance twice in the same format or a name
+            that is not UTF-8.
     """
     top = os.path.abspath(root)
     if not os.path.isdir(top):
         raise InputError(f"{root}: no such corpus folder; correct the path")
+    left_out = LeftOut() if left_out is None else left_out
     folders: dict[str, list[str]] = {}
-    _find_speakers(top, 0, folders)
+    _find_speakers(top, 0, folders, left_out)
     if not folders:
         raise InputError(
             f"{root}: no folders of speakers (id10001, ...) in it, nor up to three folders below; "
             "give the folder that VoxCeleb was unpacked in"
         )
+    for paths in folders.values():
+        for path in paths:
+            refuse_undecodable(path)
     with ThreadPoolExecutor(THREADS) as threads:
         speakers = sorted(folders)
-        yield from threads.map(_scan_speaker, speakers, [folders[name] for name in speakers])
+        for files in threads.map(_scan_speaker, speakers, [folders[name] for name in speakers]):
+            left_out.update(files.left_out)
+            yield files
 
 
-def _find_speakers(folder: str, depth: int, folders: dict[str, list[str]]) -> None:
+def _find_speakers(
+    folder: str, depth: int, folders: dict[str, list[str]], left_out: LeftOut
+) -> None:
     """Collect the folders named as speakers are, and refuse those of the first release."""
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.name.startswith("."):
-                continue
             if entry.is_dir():
-                if SPEAKER.fullmatch(entry.name):
+                if entry.name.startswith("."):
+                    left_out["hidden folders"] += 1
+                elif SPEAKER.fullmatch(entry.name):
                     folders.setdefault(entry.name, []).append(entry.path)
                 elif depth < DEEPEST:
-                    _find_speakers(entry.path, depth + 1, folders)
-            elif entry.name.endswith(".wav"):
+                    _find_speakers(entry.path, depth + 1, folders, left_out)
+                else:
+                    left_out["folders further down"] += 1
+            elif entry.name.startswith("."):
+                continue
+            elif suffix_of(entry.name) == ".wav":
                 tail = "/".join(entry.path.rsplit("/", 3)[1:])
                 if FIRST_RELEASE.fullmatch(tail) or FIRST_RELEASE.fullmatch(tail.split("/", 1)[1]):
                     raise InputError(f"{entry.path}: {FIRST_RELEASE_REMEDY}")
+                left_out["recordings outside of speakers' folders"] += 1
+            elif suffix_of(entry.name) in FORMATS:
+                left_out["recordings outside of speakers' folders"] += 1
 
 
 def _scan_speaker(speaker: str, folders: list[str]) -> SpeakerFiles:
     found: dict[str, tuple[int, str, os.stat_result]] = {}
+    left_out = LeftOut()
     for folder in folders:
-        for video, path in _folders_in(folder):
-            for segment, rank, entry in _audio_in(path):
+        for video, path in _folders_in(folder, left_out):
+            for segment, rank, entry in _audio_in(path, left_out):
                 name = utterance_id(speaker, video, segment)
                 other = found.get(name)
                 if other is not None and other[0] == rank:
@@ -118,38 +142,60 @@ def _scan_speaker(speaker: str, folders: list[str]) -> SpeakerFiles:
             path = CONVERTERS["ffmpeg"].format(shlex.quote(path))
         sources[name] = path
         digest.update(f"{name}\0{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return SpeakerFiles(speaker, sources, digest.hexdigest())
+    if not sources:
+        left_out["speakers without a recording"] += 1
+    return SpeakerFiles(speaker, sources, digest.hexdigest(), left_out)
 
 
-def _folders_in(folder: str) -> Iterator[tuple[str, str]]:
+def _folders_in(folder: str, left_out: LeftOut) -> Iterator[tuple[str, str]]:
     """The videos of a speaker's folder: name and path."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
             if entry.is_dir():
+                if entry.name.startswith("."):
+                    left_out["hidden folders"] += 1
+                    continue
                 if not VIDEO.fullmatch(entry.name):
                     raise _misplaced(entry.path, "the folder's name is not the id of a video")
                 yield entry.name, entry.path
-            elif os.path.splitext(entry.name)[1] in FORMATS:
+            elif suffix_of(entry.name) in FORMATS and not entry.name.startswith("."):
                 raise _misplaced(entry.path, "no folder of a video around it")
+            else:
+                left_out.add_file(entry.name)
 
 
-def _audio_in(folder: str) -> Iterator[tuple[str, int, os.DirEntry]]:
+def _audio_in(folder: str, left_out: LeftOut) -> Iterator[tuple[str, int, os.DirEntry]]:
     """The audio files of a video's folder: segment, rank of the format, directory entry."""
+    empty = True
     with os.scandir(folder) as entries:
         for entry in entries:
-            segment, dot, suffix = entry.name.rpartition(".")
-            rank = FORMATS.get(dot + suffix)
-            if rank is None or entry.name.startswith("."):
-                continue
-            if not SEGMENT.fullmatch(segment):
+            empty = False
+            suffix = suffix_of(entry.name)
+            segment, rank = entry.name[: len(entry.name) - len(suffix)], FORMATS.get(suffix)
+            if entry.name.startswith("."):
+                left_out.add_file(entry.name)
+            elif entry.is_dir():
+                _refuse_audio_below(entry.path)
+                left_out["folders in videos' folders"] += 1
+            elif rank is None:
+                left_out.add_file(entry.name)
+            elif not SEGMENT.fullmatch(segment):
                 raise _misplaced(entry.path, f"{segment!r} is not a segment's number")
-            yield segment, rank, entry
+            else:
+                yield segment, rank, entry
+    if empty:
+        left_out["empty folders of videos"] += 1
+
+
+def _refuse_audio_below(folder: str) -> None:
+    for path, _, names in os.walk(folder):
+        for name in names:
+            if suffix_of(name) in {*FORMATS, *OTHER_AUDIO}:
+                raise _misplaced(os.path.join(path, name), "a folder too deep")
 
 
 def _misplaced(path: str, what: str) -> InputError:
     return InputError(
-        f"{path}: {what}; VoxCeleb's layout is <speaker>/<video>/<segment>.wav: "
+        f"{printable(path)}: {what}; VoxCeleb's layout is <speaker>/<video>/<segment>.wav: "
         "move or remove what is not VoxCeleb's"
     )

@@ -14,7 +14,8 @@ from pathlib import Path
 from ...command_line import InputError, run_tool
 from ..audio import as_kaldi_source
 from ..data_dir import write_table
-from ..extract import add_arguments, log_dir_of, stage_of
+from ..prepared import check_lists
+from .arguments import add_arguments, log_dir_of, stage_of
 from .stage import Chunk, FbankStage, Utterance
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
 
     def body() -> None:
+        if arguments.skip_broken == "true":
+            raise InputError("--skip-broken: not with Kaldi's programs; unset KALDI_ROOT")
         stage = stage_of(arguments)
         plan_dir = log_dir_of(arguments) / "make_fbank"
         if arguments.step == "plan":
@@ -121,6 +124,8 @@ def main(argv: list[str] | None = None) -> int:
             log.info("%s: features are complete, nothing to do", stage.data_dir)
         else:
             finish(stage, plan_dir)
+        if arguments.step == "finish":
+            check_lists(stage.data_dir, arguments.allow_missing == "true")
 
     return run_tool(body)
 

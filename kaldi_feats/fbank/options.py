@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...command_line import InputError
 from ...files import atomic_write
+from ..data_dir import quoted, shown
 
 # Kaldi's defaults (compute-fbank-feats --help); a default's type is the option's type.
 DEFAULTS: dict[str, bool | int | float | str] = {
@@ -36,6 +37,9 @@ DEFAULTS: dict[str, bool | int | float | str] = {
 # These choose what goes in; they do not change how a frame is computed.
 INPUT_OPTIONS = ("channel", "min-duration", "allow-downsample", "allow-upsample")
 WINDOW_TYPES = ("hamming", "hanning", "povey", "rectangular", "sine", "blackman")
+# Numbers that no recording needs, and that memory would not suffice for.
+LARGEST = {"frame-length": 1e4, "frame-shift": 1e4, "num-mel-bins": 1e4, "energy-floor": 1e30}
+LONGEST_NUMBER = 40
 SLIDING_MEAN = "# apply-cmvn-sliding "
 
 
@@ -54,13 +58,7 @@ def read_options(path: str | os.PathLike) -> dict[str, bool | int | float | str]
     """
     options = dict(DEFAULTS)
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; name one with --fbank-config") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file; name another with --fbank-config") from None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         line = line.partition("#")[0].strip()
         if not line:
             continue
@@ -74,14 +72,24 @@ def read_options(path: str | os.PathLike) -> dict[str, bool | int | float | str]
     return options
 
 
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; name one with --fbank-config") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file; name another with --fbank-config") from None
+    return text.split("\n")
+
+
 def _parse(line: str) -> tuple[str, bool | int | float | str]:
     if not line.startswith("--"):
-        raise ValueError(f"expected --name=value, found {line!r}")
+        raise ValueError(f"expected --name=value, found {quoted(line)}")
     name, equals, text = line[2:].partition("=")
     name, text = name.lower().replace("_", "-"), text.strip()
     if name not in DEFAULTS:
         raise ValueError(
-            f"--{name} is not an option that can be used here; known are "
+            f"--{shown(name)} is not an option that can be used here; known are "
             + " ".join(f"--{known}" for known in DEFAULTS)
         )
     kind = type(DEFAULTS[name])
@@ -91,14 +99,16 @@ def _parse(line: str) -> tuple[str, bool | int | float | str]:
             return name, True
         if text.lower() in ("false", "f", "0"):
             return name, False
-        raise ValueError(f"--{name} is true or false, found {text!r}")
+        raise ValueError(f"--{name} is true or false, found {quoted(text)}")
     if kind is str:
         return name, text
-    number = r"[+-]?\d+" if kind is int else r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
-    if not re.fullmatch(number, text, re.IGNORECASE):
+    form = r"[+-]?\d+" if kind is int else r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
+    if not re.fullmatch(form, text, re.IGNORECASE | re.ASCII):
         what = "a whole number" if kind is int else "a number"
-        raise ValueError(f"--{name} needs {what}, found {text!r}")
-    return name, kind(text)
+        raise ValueError(f"--{name} needs {what}, found {quoted(text)}")
+    if len(text) > LONGEST_NUMBER or abs(number := kind(text)) > LARGEST.get(name, 1e6):
+        raise ValueError(f"--{name} is too large, found {quoted(text)}")
+    return name, number
 
 
 def _check(name: str, value: bool | int | float | str) -> None:
@@ -114,7 +124,7 @@ def _check(name: str, value: bool | int | float | str) -> None:
     if name == "channel" and value < -1:
         raise ValueError(f"--{name} is -1 (expect one channel), 0 (left), 1 (right), found {value}")
     if name == "window-type" and value not in WINDOW_TYPES:
-        raise ValueError(f"--{name} is one of {' '.join(WINDOW_TYPES)}, found {value!r}")
+        raise ValueError(f"--{name} is one of {' '.join(WINDOW_TYPES)}, found {quoted(value)}")
 
 
 def _check_together(options: dict, path: Path) -> None:
@@ -174,7 +184,7 @@ def feature_settings(data_dir: str | os.PathLike) -> dict[str, str]:
         for name, value in read_options(path).items()
         if name not in INPUT_OPTIONS
     }
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = _lines(path)
     sliding = [line.removeprefix(SLIDING_MEAN) for line in lines if line.startswith(SLIDING_MEAN)]
     if len(sliding) != 1:
         raise InputError(

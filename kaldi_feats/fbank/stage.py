@@ -19,7 +19,8 @@ from pathlib import Path
 from ...command_line import InputError
 from ...stamp import Stamp
 from ..audio import is_pipe, words_of
-from ..data_dir import read_table, validate_data_dir, write_table
+from ..checks import validate_data_dir
+from ..data_dir import read_table, write_table
 from .options import option_text, write_settings
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,15 @@ class Chunk:
     def is_there(self) -> bool:
         return all(self.file(suffix).is_file() for suffix in (".scp", ".ark", ".num_frames"))
 
+    def write_broken(self, broken: dict[str, str]) -> None:
+        """Record the utterances that were left out, and why, in ``.broken``; none, no file."""
+        _write_or_remove(self.file(".broken"), broken)
+
+    def broken(self) -> dict[str, str]:
+        """What `write_broken` recorded."""
+        path = self.file(".broken")
+        return dict(_read_lines(path)) if path.is_file() else {}
+
 
 class FbankStage:
     """What the features of one data directory are made from, and whether they are complete.
@@ -62,6 +72,8 @@ class FbankStage:
         options: as `fbank_options.read_options` returns them.
         cmn_window: frames of the sliding mean.
         compress: whether arks are stored in Kaldi's compressed form.
+        skip_broken: whether recordings that cannot be read are left out; arks that lack some are
+            made again without it.
 
     Raises:
         InputError: the data directory is invalid, or has segments.
@@ -74,16 +86,18 @@ class FbankStage:
         options: dict,
         cmn_window: int = 300,
         compress: bool = False,
+        skip_broken: bool = False,
     ):
         self.data_dir = Path(data_dir)
         self.fbank_dir = Path(os.path.abspath(fbank_dir or self.data_dir / "fbank"))
         self.options = options
         self.cmn_window = cmn_window
         self.compress = compress
+        self.skip_broken = skip_broken
         segments = self.data_dir / "segments"
         if segments.exists():
             raise InputError(f"{segments}: segments are not supported; cut the recordings first")
-        validate_data_dir(self.data_dir)
+        validate_data_dir(self.data_dir, audio=not skip_broken)
         self._settings = {
             **{name: option_text(value) for name, value in options.items()},
             "cmn-window": str(cmn_window),
@@ -122,7 +136,13 @@ class FbankStage:
     def pending(self) -> list[Chunk]:
         """The arks that are still to be made, or are not what they were when they were made."""
         damaged = set(self._stamp.changed_outputs()) if self._stamp.read() else set()
-        return [c for c in self.chunks if not c.is_there() or c.file(".ark") in damaged]
+        return [
+            chunk
+            for chunk in self.chunks
+            if not chunk.is_there()
+            or chunk.file(".ark") in damaged
+            or (not self.skip_broken and chunk.broken())
+        ]
 
     @cached_property
     def _stamp(self) -> Stamp:
@@ -151,7 +171,9 @@ class FbankStage:
         """
         feats: dict[str, str] = {}
         num_frames: dict[str, str] = {}
+        broken: dict[str, str] = {}
         for chunk in self.chunks:
+            broken.update(chunk.broken())
             for name, value in _read_lines(chunk.file(".scp")):
                 # Not the path in the chunk's scp: the folder may have been moved since.
                 feats[name] = f"{chunk.file('.ark')}:{value.rpartition(':')[2]}"
@@ -168,6 +190,7 @@ class FbankStage:
             write_settings(
                 self.data_dir / "fbank.conf", self.options, self.cmn_window, self.compress
             )
+            _write_or_remove(self.data_dir / "broken_recordings", broken)
         self._remove_leftovers()
         skipped = [name for name in names if name not in feats]
         log.info(
@@ -193,7 +216,10 @@ class FbankStage:
 def _state_of_files(source: str) -> list:
     """Changes with the recording that a value of wav.scp stands for: sizes and dates of files."""
     if not is_pipe(source):
-        status = os.stat(source)
+        try:
+            status = os.stat(source)
+        except OSError:  # to be skipped as broken, or an error by now
+            return ["absent"]
         return [status.st_size, status.st_mtime_ns]
     return [state for word in words_of(source) if (state := _state_of_word(word))]
 
@@ -207,6 +233,13 @@ def _state_of_word(word: str) -> list | None:
     except (OSError, ValueError):
         return None
     return [word, status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
+
+
+def _write_or_remove(path: Path, table: dict[str, str]) -> None:
+    if table:
+        write_table(path, table)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _read_lines(path: Path) -> list[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """Recordings: formats, pipes, broken files."""
 
+import contextlib
+import os
 import shlex
 import stat
 import struct
@@ -11,6 +13,7 @@ import soundfile
 
 from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.audio import as_kaldi_source, read_recording
+from speaker_bases.kaldi_feats.pipe import Limits
 
 WHERE = "data/wav.scp:7"
 
@@ -146,3 +149,69 @@ def test_no_converter(tmp_path, monkeypatch, name, tools):
     message = rf"^data/wav\.scp:7: {name}: Kaldi reads wav only, and none of {tools} is installed"
     with pytest.raises(InputError, match=message):
         as_kaldi_source(name, WHERE)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sleep 60 |",  # says nothing
+        "cat - /dev/tty |",  # waits for somebody to type
+        "while true; do echo what >&2; done |",  # only complains
+        "exec >&- 2>&-; sleep 60 |",  # has said all, and stays
+        "(sleep 60 & ) ; printf x |",  # leaves something behind that keeps the pipe open
+        "trap '' TERM INT HUP; sleep 60; sleep 60 |",
+    ],
+)
+def test_a_pipe_that_hangs_is_stopped_with_all_that_it_started(command, tmp_path):
+    limits = Limits(pipe_timeout=0.3)
+    marked = f"echo $$ > {tmp_path}/pid; {command}"
+    with pytest.raises(InputError) as error:
+        read_recording(marked, WHERE, limits)
+    said = "writes nothing for 0.3 s" if "tty" not in command else ""
+    assert said in str(error.value) and str(error.value).startswith(WHERE)
+    group = (tmp_path / "pid").read_text().strip()
+    for _ in range(10_000):
+        if not (alive := processes_of(group)):
+            break
+        os.sched_yield()
+    assert not alive
+
+
+def processes_of(group: str) -> list[str]:
+    """The processes of a group, but for those that only wait to be collected."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, its_group = path.read_text().rpartition(")")[2].split()[:3]
+            if its_group == group and state not in "ZX":
+                found.append(path.parent.name)
+    return found
+
+
+def test_a_pipe_that_does_not_end_takes_no_more_memory_than_a_recording(write):
+    limits = Limits(max_minutes=0.5)
+    path = write("a.wav", np.zeros(0, np.int16))
+    for command in ("cat /dev/zero |", f"cat {shlex.quote(str(path))} /dev/zero |"):
+        with pytest.raises(InputError, match=r"writes more than the 0\.5 minutes .* --max-minutes"):
+            read_recording(command, WHERE, limits)
+
+
+def test_a_recording_that_is_too_long(write):
+    path = write("a.flac", np.zeros(16000 * 7, np.int16))
+    for source in (str(path), f"cat {path} |"):
+        with pytest.raises(InputError, match=r"longer than the 0\.1 minutes .* --max-minutes"):
+            read_recording(source, WHERE, Limits(max_minutes=0.1))
+    assert len(read_recording(str(path), WHERE).samples) == 16000 * 7
+
+
+@pytest.mark.parametrize("value", [0, 7])
+def test_digital_silence_is_warned_of(write, value):
+    recording = read_recording(str(write("a.wav", np.full(4000, value, np.int16))), WHERE)
+    assert recording.warnings == ["digital silence: all its samples are equal"]
+
+
+def test_a_named_pipe_or_a_device_is_no_recording(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    for source in (str(tmp_path / "a.wav"), "/dev/zero", str(tmp_path)):
+        with pytest.raises(InputError, match="not a regular file"):
+            read_recording(source, WHERE)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speaker_bases.command_line import InputError
+from speaker_bases.kaldi_feats.checks import validate_data_dir
 from speaker_bases.kaldi_feats.data_dir import (
     read_table,
-    validate_data_dir,
     write_data_dir,
     write_table,
 )

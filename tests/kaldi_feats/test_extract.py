@@ -10,7 +10,7 @@ import soundfile
 from joblib._parallel_backends import ThreadingBackend
 
 from speaker_bases.kaldi_feats import extract
-from speaker_bases.kaldi_feats.data_dir import validate_data_dir
+from speaker_bases.kaldi_feats.checks import validate_data_dir
 from speaker_bases.kaldi_feats.reader import FeatureReader, read_num_frames
 
 

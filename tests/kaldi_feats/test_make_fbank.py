@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from speaker_bases.kaldi_feats import extract
-from speaker_bases.kaldi_feats.data_dir import validate_data_dir
+from speaker_bases.kaldi_feats.checks import validate_data_dir
 from speaker_bases.kaldi_feats.fbank.options import feature_settings
 from speaker_bases.kaldi_feats.reader import FeatureReader, read_num_frames
 
@@ -300,6 +300,18 @@ def test_kaldi_continues_where_it_stopped(corpus, kaldi, make_fbank, tmp_path):
         ".scp",
         ".num_frames",
     }
+
+
+def test_kaldis_features_are_held_against_the_trial_lists_too(corpus, kaldi, make_fbank):
+    path = corpus.folder / "short.wav"
+    soundfile.write(path, np.ones(300, np.int16), 16000)
+    corpus.point_to(3, str(path))
+    (corpus.path / "trials").mkdir()
+    (corpus.path / "trials" / "mine").write_text("s0-u00 s0-u08 target\ns0-u08 s1-u01 nontarget\n")
+    for _ in range(2):
+        done = make_fbank(corpus)
+        assert done.returncode == 1
+        assert "trials/mine:1: the utterance 's0-u08' has no features" in done.stderr
 
 
 def test_kaldi_interrupted(corpus, kaldi, project_root, make_fbank, conf):

@@ -1,5 +1,6 @@
 """Stage 0 as a user runs it: what it writes, what it redoes, what it leaves alone."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from speaker_bases.kaldi_feats import extract
-from speaker_bases.kaldi_feats.data_dir import read_table, validate_data_dir
+from speaker_bases.kaldi_feats.checks import validate_data_dir
+from speaker_bases.kaldi_feats.data_dir import read_table
 from speaker_bases.kaldi_feats.prepare import main
 from speaker_bases.kaldi_feats.reader import FeatureReader
 from speaker_bases.kaldi_feats.trials import read_trials
@@ -90,6 +92,56 @@ def test_another_trial_list_replaces_the_list_alone(run, tmp_path):
     assert set(after) - set(before) == {"test/trials/mine"}
     changed = {name for name in set(before) & set(after) if before[name] != after[name]}
     assert changed == {".prepare.done", "test/trials/.prepare.done"}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["../utt2spk", "../../outside", "/etc/absent", ".prepare.done", "folder", "", ".", ".."], 7],
+)
+def test_a_state_file_cannot_have_files_deleted_elsewhere(run, tmp_path, names):
+    assert run() == 0
+    data = tmp_path / "data"
+    outside, folder = tmp_path / "outside", data / "test" / "trials" / "folder"
+    outside.write_text("not ours\n")
+    folder.mkdir()
+    state = folder.with_name(".prepare.done")
+    recorded = dict.fromkeys(names, "") if isinstance(names, list) else names
+    state.write_text(json.dumps({"lists": recorded}))
+    assert run() == 0
+    assert outside.exists() and folder.exists() and (data / "test" / "utt2spk").exists()
+    validate_data_dir(data / "test")
+    assert list(json.loads(state.read_text())["lists"]) == ["all-pairs"]
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "\0", "[1]", '{"all-pairs": 1e999}', "null"])
+def test_a_damaged_state_file_is_written_anew(run, tmp_path, text):
+    assert run() == 0
+    state = tmp_path / "data" / "test" / "trials" / ".prepare.done"
+    whole = state.read_text()
+    state.write_text(text)
+    assert run() == 0
+    assert state.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    "name", ["-easy.txt", "<b>x.txt", "a b.txt", "$(x).txt", "a|b", "x\ny", "`x`"]
+)
+def test_a_list_with_a_name_that_others_would_stumble_over(run, tmp_path, capsys, name):
+    trials = tmp_path / name
+    trials.write_text(OWN_LIST)
+    assert run("--trials=" + str(trials)) == 1
+    assert f"trial list {trials.stem!r}: a list's name is made of letters" in refused(capsys)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("name", ["<b>", "$(reboot)", "a;b", "a'b", "a&b", "a\\b"])
+def test_a_speaker_with_a_name_that_others_would_stumble_over(
+    run, tiny_librispeech, tmp_path, make_audio, capsys, name
+):
+    path = make_audio(tiny_librispeech / "train-clean-5" / name / "7" / f"{name}-7-0000.flac")
+    assert run() == 1
+    assert f"{path}: the name {name!r}: speakers and utterances" in refused(capsys)
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_list_of_the_users_own_stays(run, tmp_path):

@@ -156,7 +156,7 @@ def test_num_frames(tmp_path):
     path = tmp_path / "utt2num_frames"
     path.write_text("a 12\nb 3\n")
     assert read_num_frames(tmp_path) == {"a": 12, "b": 3}
-    for bad in ("0", "-3", "1.5", "many"):
+    for bad in ("0", "-3", "1.5", "many", "9" * 5000, "٣"):
         path.write_text(f"a 12\nb {bad}\n")
         with pytest.raises(InputError, match="utt2num_frames:2: "):
             read_num_frames(tmp_path)
@@ -165,3 +165,111 @@ def test_num_frames(tmp_path):
 def test_no_scp(tmp_path):
     with pytest.raises(InputError, match=r"feats\.scp: no such file"):
         FeatureReader(tmp_path / "feats.scp")
+
+
+@pytest.fixture
+def run_by_an_ark(tmp_path) -> Path:
+    """An ark whose one entry, unpickled, runs code that makes the file `ran` beside it."""
+
+    class Payload:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    ark = tmp_path / "f.ark"
+    with open(ark, "wb") as file:
+        kaldiio.save_ark(file, {"utt": Payload()}, write_function="pickle")
+    (tmp_path / "f.scp").write_text(f"utt {ark}:4\n")
+    return tmp_path / "f.scp"
+
+
+@pytest.mark.parametrize(
+    "read", [read_vectors, lambda scp: FeatureReader(scp)["utt"]], ids=["vectors", "matrices"]
+)
+def test_no_code_in_an_ark_is_run(run_by_an_ark, read):
+    with pytest.raises(InputError, match=r"f\.scp:1: utt: cannot read .*f\.ark:4 .*a pickle"):
+        read(run_by_an_ark)
+    assert not run_by_an_ark.with_name("ran").exists()
+
+
+@pytest.mark.parametrize("function", ["soundfile", "numpy", None])
+def test_what_is_not_kaldis_is_refused(tmp_path, function):
+    array = np.zeros((9, 2), np.float32)
+    data = (16000, array[:, 0].astype(np.int16)) if function != "numpy" else array
+    with open(tmp_path / "f.ark", "wb") as file:
+        kaldiio.save_ark(file, {"utt": data}, write_function=function)
+    (tmp_path / "f.scp").write_text(f"utt {tmp_path}/f.ark:4\n")
+    with pytest.raises(InputError, match=r"f\.scp:1: utt: .*f\.ark:4 .*not a matrix or vector"):
+        FeatureReader(tmp_path / "f.scp")["utt"]
+
+
+@pytest.mark.parametrize("value", ["touch {} |", "| touch {}", "-", " touch {}|"])
+def test_no_command_in_an_scp_is_run(tmp_path, value):
+    scp, ran = tmp_path / "f.scp", tmp_path / "ran"
+    scp.write_text(f"utt {value.format(ran)}\n")
+    with pytest.raises(InputError, match=r"f\.scp:1: utt: .*a command or standard input"):
+        FeatureReader(scp)
+    with pytest.raises(InputError, match=r"f\.scp:1: utt: .*a command or standard input"):
+        read_vectors(scp)
+    scp.write_text(f"utt {value.format(ran)}[0:1]\n")
+    with pytest.raises(InputError, match=r"f\.scp:1: utt: "):
+        FeatureReader(scp)["utt"]
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    "span, rows, columns",
+    [
+        ("[0:9]", slice(0, 10), slice(None)),
+        ("[4:4,0:2]", slice(4, 5), slice(0, 3)),
+        ("[,3:5]", slice(None), slice(3, 6)),
+        ("[5:23]", slice(5, 21), slice(None)),  # three too many, as Kaldi allows
+    ],
+)
+def test_ranges_are_kaldis(scp, matrices, span, rows, columns):
+    scp.write_text("".join(f"{line}{span}\n" for line in scp.read_text().splitlines()))
+    np.testing.assert_array_equal(FeatureReader(scp)["utt1"], matrices["utt1"][rows, columns])
+
+
+@pytest.mark.parametrize("span", ["[5:24]", "[21:22]", "[3:2]", "[0:1:2]", "[5]", "[,60:64]"])
+def test_other_ranges_are_refused(scp, span):
+    scp.write_text("".join(f"{line}{span}\n" for line in scp.read_text().splitlines()))
+    with pytest.raises(InputError, match=r"feats\.train\.scp:1: utt1: cannot read .*range"):
+        FeatureReader(scp)["utt1"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("method", [None, 2, 3, 5])
+def test_all_of_kaldis_types_in_binary(tmp_path, dtype, method):
+    """FM and DM, CM, CM2 and CM3."""
+    matrix = np.random.default_rng(0).normal(size=(12, 5)).astype(dtype)
+    ark, scp = str(tmp_path / "f.ark"), str(tmp_path / "f.scp")
+    kaldiio.save_ark(ark, {"a": matrix, "b": matrix + 1}, scp=scp, compression_method=method)
+    reader, expected = FeatureReader(scp), kaldiio.load_scp(scp)
+    for name in "ab":
+        np.testing.assert_array_equal(reader[name], expected[name].astype(np.float32))
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_vectors_and_matrices_in_text_and_double(tmp_path, text):
+    ark, scp = str(tmp_path / "v.ark"), str(tmp_path / "v.scp")
+    kaldiio.save_ark(ark, {"a": np.array([1.0, 2.0]), "b": np.array([3.5, -4])}, scp, text=text)
+    assert read_vectors(scp)[1].tolist() == [[1, 2], [3.5, -4]]
+    matrix = np.array([[1.0, 2], [3, 4], [5, 6]])
+    kaldiio.save_ark(ark, {"a": matrix, "b": matrix[:1]}, scp, text=text)
+    reader = FeatureReader(scp)
+    assert reader["a"].tolist() == matrix.tolist() and reader["b"].tolist() == [[1, 2]]
+
+
+def test_an_ark_that_has_no_end_is_refused(tmp_path):
+    (tmp_path / "f.scp").write_text("utt /dev/zero\n")
+    with pytest.raises(InputError, match=r"f\.scp:1: utt: .*/dev/zero is not a regular file"):
+        FeatureReader(tmp_path / "f.scp")["utt"]
+
+
+def test_a_header_that_promises_more_than_the_file_holds(tmp_path):
+    """Nothing of that size is reserved."""
+    huge = b"utt \0BFM \4" + (2**31 - 1).to_bytes(4, "little") + b"\4" + b"\xff\xff\xff\x7f"
+    (tmp_path / "f.ark").write_bytes(huge + b"\0" * 100)
+    (tmp_path / "f.scp").write_text(f"utt {tmp_path}/f.ark:4\n")
+    with pytest.raises(InputError, match="2147483647 numbers, and the file ends before"):
+        FeatureReader(tmp_path / "f.scp")["utt"]

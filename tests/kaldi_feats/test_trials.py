@@ -90,6 +90,8 @@ def test_all_pairs_of_one_kind_give_no_error_rates(utt2spk, counts):
         ("a b target\n\n", "list:2: expected .*found ''"),
         ("a b target\nc d target\na b target\n", "list:3: the same trial as on line 1"),
         ("a b target\na b nontarget\n", "list:2: the same trial as on line 1"),
+        ("a b target\na c nontarget\nb b target\n", "list:3: 'b' is compared with itself.* 1 of 3"),
+        ("a b target\na c\0 nontarget\n", "list:2: a NUL byte"),
         ("", "list: the trial list is empty"),
     ],
 )
@@ -97,6 +99,18 @@ def test_broken_kaldi_lists(tmp_path, text, message):
     (tmp_path / "list").write_text(text)
     with pytest.raises(InputError, match=message):
         read_trials(tmp_path / "list")
+
+
+def test_text_that_is_not_utf8(tmp_path):
+    (tmp_path / "list").write_bytes(b"a b target\na \xff nontarget\n")
+    with pytest.raises(InputError, match="list:2: not UTF-8"):
+        read_trials(tmp_path / "list")
+
+
+def test_a_published_list_keeps_all_its_lines_and_they_are_warned_of(tmp_path, caplog):
+    (tmp_path / "list").write_text("a b target\na a target\na c nontarget\n")
+    assert len(read_trials(tmp_path / "list", doubled=True)) == 3
+    assert "list:2: 'a' is compared with itself: so it is on 1 of 3 lines" in caplog.text
 
 
 def test_missing_list(tmp_path):
@@ -118,6 +132,7 @@ def test_voxceleb_form(tmp_path):
         ("a b target\n", "list:1: expected"),
         ("1 a b\n0 a c\n1 a b\n", "list:3: the same trial as on line 1"),
         ("1 a b\n0 a d\n", "list:2: no test utterance 'd'"),
+        ("1 a b\n1 a a\n0 a c\n", "list:2: 'a' is compared with itself.* 1 of 3 lines"),
     ],
 )
 def test_broken_voxceleb_lists(tmp_path, text, message):

@@ -94,15 +94,19 @@ def md5(data: bytes) -> str:
     return hashlib.md5(data).hexdigest()
 
 
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 @pytest.fixture
 def mirror(server):
-    """A server with two small subsets and their checksums."""
+    """A server with two small subsets; `sha256` is what the user says of them."""
     archives = {
         "train-clean-5.tar.gz": archive_of("train-clean-5", ["118", "1182"]),
         "dev-clean-2.tar.gz": archive_of("dev-clean-2", ["84", "9"]),
     }
-    sums = "".join(f"{md5(data)}  {name}\n" for name, data in archives.items())
-    server.files = archives | {"md5sum.txt": sums.encode()}
+    server.files = archives
+    server.sha256 = {name.split(".")[0]: sha256(data) for name, data in archives.items()}
     return server
 
 
@@ -187,75 +191,122 @@ def test_nobody_listens(server, tmp_path):
 def test_the_subsets_appear_and_nothing_else_remains(mirror, tmp_path):
     corpus = tmp_path / "corpus"
     mirror.cuts = [10_000, 100]
-    fetch_mini_librispeech(corpus, mirror.url)
+    fetch_mini_librispeech(corpus, mirror.url, mirror.sha256)
     assert names(corpus) == ["LICENSE.TXT", "dev-clean-2", "train-clean-5"]
     assert names(corpus / "train-clean-5") == ["118", "1182"]
     mirror.requests.clear()
-    fetch_mini_librispeech(corpus, mirror.url)
+    fetch_mini_librispeech(corpus, mirror.url, mirror.sha256)
     assert mirror.requests == []
 
 
 def test_only_the_missing_subset_is_fetched(mirror, tmp_path):
     (tmp_path / "train-clean-5").mkdir()
-    fetch_mini_librispeech(tmp_path, mirror.url)
+    fetch_mini_librispeech(tmp_path, mirror.url, mirror.sha256)
     assert "/train-clean-5.tar.gz" not in [path for path, _ in mirror.requests]
     assert names(tmp_path) == ["LICENSE.TXT", "dev-clean-2", "train-clean-5"]
 
 
-def test_a_mirror_without_checksums_must_serve_the_published_archives(mirror, tmp_path):
-    del mirror.files["md5sum.txt"]
+def test_what_a_server_says_of_its_own_archives_counts_for_nothing(mirror, tmp_path):
+    """They are the published ones, or the user says what they are."""
+    sums = "".join(f"{md5(data)}  {name}\n" for name, data in mirror.files.items())
+    mirror.files["md5sum.txt"] = sums.encode()
     expected = download.MINI_LIBRISPEECH["train-clean-5"]
-    with pytest.raises(InputError, match=f"expected {expected}"):
+    with pytest.raises(InputError, match=f"MD5 .*, expected {expected}"):
         fetch_mini_librispeech(tmp_path, mirror.url)
     assert names(tmp_path) == []
+    wrong = mirror.sha256 | {"train-clean-5": "0" * 64}
+    with pytest.raises(InputError, match=f"SHA256 .*, expected {'0' * 64}"):
+        fetch_mini_librispeech(tmp_path, mirror.url, wrong)
+    assert names(tmp_path) == []
+
+
+def test_an_archive_left_by_another_run_is_verified_again(mirror, tmp_path):
+    (tmp_path / ".train-clean-5.tar.gz").write_bytes(b"somebody else's")
+    fetch_mini_librispeech(tmp_path, mirror.url, mirror.sha256)
+    assert names(tmp_path) == ["LICENSE.TXT", "dev-clean-2", "train-clean-5"]
 
 
 def test_killed_while_unpacking(mirror, tmp_path, monkeypatch):
     """No folder of a subset; the archive is there, so that it is not fetched again."""
     extract = tarfile.TarFile.extractall
 
-    def dying(self, path):
-        extract(self, path, members=self.getmembers()[:2])
+    def dying(self, path, members):
+        extract(self, path, members=members[:2])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(tarfile.TarFile, "extractall", dying)
         with pytest.raises(KeyboardInterrupt):
-            fetch_mini_librispeech(tmp_path, mirror.url)
+            fetch_mini_librispeech(tmp_path, mirror.url, mirror.sha256)
     assert names(tmp_path) == [".train-clean-5.tar.gz"]
     (tmp_path / ".unpack-left-by-a-kill" / "LibriSpeech").mkdir(parents=True)
     mirror.requests.clear()
-    fetch_mini_librispeech(tmp_path, mirror.url)
-    assert [path for path, _ in mirror.requests] == ["/md5sum.txt", "/dev-clean-2.tar.gz"]
+    fetch_mini_librispeech(tmp_path, mirror.url, mirror.sha256)
+    assert [path for path, _ in mirror.requests] == ["/dev-clean-2.tar.gz"]
     assert names(tmp_path) == ["LICENSE.TXT", "dev-clean-2", "train-clean-5"]
 
 
 def serve(mirror: Server, data: bytes) -> None:
     mirror.files["train-clean-5.tar.gz"] = data
-    mirror.files["md5sum.txt"] = f"{md5(data)}  train-clean-5.tar.gz\n".encode()
+    mirror.sha256["train-clean-5"] = sha256(data)
 
 
 def test_archives_that_are_not_what_they_should_be(mirror, tmp_path):
     serve(mirror, archive_of("train-clean-100", ["118"]))
     with pytest.raises(InputError, match="no folder LibriSpeech/train-clean-5 in it"):
-        fetch_mini_librispeech(tmp_path / "other", mirror.url)
+        fetch_mini_librispeech(tmp_path / "other", mirror.url, mirror.sha256)
     serve(mirror, archive_of("train-clean-5", ["118"])[:200])
     with pytest.raises(InputError, match="cannot be unpacked"):
-        fetch_mini_librispeech(tmp_path / "cut", mirror.url)
+        fetch_mini_librispeech(tmp_path / "cut", mirror.url, mirror.sha256)
     for corpus in ("other", "cut"):
         assert names(tmp_path / corpus) == [".train-clean-5.tar.gz"]
 
 
-@pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="Python before 3.11.4")
-def test_an_archive_cannot_write_outside_its_folder(mirror, tmp_path):
-    serve(mirror, archive_of("../../../outside", ["118"]))
-    with pytest.raises(InputError, match="cannot be unpacked"):
-        fetch_mini_librispeech(tmp_path / "corpus", mirror.url)
+def with_member(name: str, type_: bytes = tarfile.REGTYPE, linkname: str = "") -> bytes:
+    """A good archive, and behind its last member one more."""
+    data = io.BytesIO(archive_of("train-clean-5", ["118"]))
+    out = io.BytesIO()
+    with tarfile.open(fileobj=data) as good, tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for member in good:
+            tar.addfile(member, good.extractfile(member))
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = type_, linkname
+        tar.addfile(member)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("filter_of_tarfile", [True, False])
+@pytest.mark.parametrize(
+    "member, what",
+    [
+        (("LibriSpeech/../../../outside",), "leads out of"),
+        (("/tmp/outside",), "leads out of"),
+        (("LibriSpeech/link", tarfile.SYMTYPE, "../../outside"), "is a link"),
+        (("LibriSpeech/link", tarfile.SYMTYPE, "LICENSE.TXT"), "is a link"),
+        (("LibriSpeech/link", tarfile.LNKTYPE, "LibriSpeech/LICENSE.TXT"), "is a link"),
+        (("LibriSpeech/pipe", tarfile.FIFOTYPE), "is neither a file nor a folder"),
+        (("LibriSpeech/device", tarfile.CHRTYPE), "is neither a file nor a folder"),
+    ],
+)
+def test_an_archive_cannot_write_outside_its_folder(
+    mirror, tmp_path, monkeypatch, member, what, filter_of_tarfile
+):
+    """Whatever the filter of Python's own tarfile lets through, or is not there."""
+    if filter_of_tarfile:
+        monkeypatch.setattr(tarfile, "data_filter", lambda member, path: member, raising=False)
+    else:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    serve(mirror, with_member(*member))
+    with pytest.raises(InputError, match=f"its member '{member[0]}' {what}.*nothing was unpacked"):
+        fetch_mini_librispeech(tmp_path / "corpus", mirror.url, mirror.sha256)
     assert names(tmp_path) == ["corpus"]
+    assert names(tmp_path / "corpus") == [".train-clean-5.tar.gz"]
 
 
 def test_stage_0_downloads_and_prepares(mirror, tmp_path):
     options = ["--corpus-dir", str(tmp_path / "corpus"), "--data", str(tmp_path / "data")]
+    for name, digest in mirror.sha256.items():
+        options += ["--download-sha256", f"{name}={digest.upper()}"]
     assert main(["librispeech", "--download", "--download-url", f"{mirror.url}/", *options]) == 0
     assert (tmp_path / "data" / "train" / "spk2utt").read_text().startswith("118 118-7-0000 ")
     mirror.http.server_close()
@@ -264,8 +315,9 @@ def test_stage_0_downloads_and_prepares(mirror, tmp_path):
 
 def test_stage_0_says_in_one_line_why_not(mirror, tmp_path, capsys):
     del mirror.files["dev-clean-2.tar.gz"]
+    sums = [f"--download-sha256={name}={digest}" for name, digest in mirror.sha256.items()]
     options = ["--corpus-dir", str(tmp_path / "corpus"), "--data", str(tmp_path / "data")]
-    command = ["librispeech", "--download", *options, "--download-url"]
+    command = ["librispeech", "--download", *options, *sums, "--download-url"]
     assert main([*command, mirror.url]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -273,3 +325,10 @@ def test_stage_0_says_in_one_line_why_not(mirror, tmp_path, capsys):
     assert not (tmp_path / "data").exists()
     assert main([*command, "ftp://somewhere"]) == 1
     assert "ftp://somewhere: not an http(s) address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["train-clean-5=12", "train-clean-100=" + "0" * 64, "0" * 64])
+def test_a_digest_on_the_command_line_is_checked(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["librispeech", "--download-sha256", text])
+    assert "is not <subset>=<SHA-256>" in capsys.readouterr().err

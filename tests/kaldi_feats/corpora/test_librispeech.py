@@ -1,14 +1,16 @@
 """Finding a corpus in LibriSpeech's layout, and refusing what is not one."""
 
 import itertools
+import logging
 import shutil
 
 import pytest
 
 from speaker_bases.command_line import InputError
+from speaker_bases.kaldi_feats.checks import validate_data_dir
 from speaker_bases.kaldi_feats.corpora import librispeech
 from speaker_bases.kaldi_feats.corpora.librispeech import find_corpus
-from speaker_bases.kaldi_feats.data_dir import validate_data_dir, write_data_dir
+from speaker_bases.kaldi_feats.data_dir import write_data_dir
 
 
 def test_train_subsets_train_and_all_others_test(tiny_librispeech, tmp_path, make_audio):
@@ -195,3 +197,48 @@ def test_a_folder_of_lists_is_a_list_each(tiny_librispeech, tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="no trial list in this folder"):
         find_corpus(tiny_librispeech, tmp_path / "none")
+
+
+def test_a_suffix_in_upper_case_is_the_same_suffix(tiny_librispeech, make_audio):
+    path = make_audio(tiny_librispeech / "train-clean-5" / "5" / "6" / "5-6-0000.flac")
+    path.rename(path.with_suffix(".FLAC"))
+    assert "5-6-0000" in find_corpus(tiny_librispeech).train.utt2spk
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("118/7/.118-7-0009.flac", "1 hidden"),
+        ("118/7/118-7-0009.mp3", "1 *.mp3"),
+        ("118/7/118-7.trans.txt", "1 *.txt"),
+        (".118/7/118-7-0009.flac", "1 hidden folders"),
+    ],
+)
+def test_what_is_not_taken_is_counted(tiny_librispeech, name, kind, caplog):
+    path = tiny_librispeech / "train-clean-5" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("something")
+    (tiny_librispeech / "train-clean-5").rename(tiny_librispeech / "train-clean-100")
+    with caplog.at_level(logging.INFO):
+        find_corpus(tiny_librispeech)
+    assert (
+        "train-clean-100: 4 utterances of 2 speakers found (LibriSpeech's has 28,539 of 251); "
+        f"not taken: {kind}\n"
+    ) in caplog.text
+
+
+def test_empty_folders_are_counted(tiny_librispeech, caplog):
+    (tiny_librispeech / "train-clean-5" / "5" / "6").mkdir(parents=True)
+    (tiny_librispeech / "train-other").mkdir()
+    with caplog.at_level(logging.INFO):
+        find_corpus(tiny_librispeech)
+    assert "not taken: 1 empty folders" in caplog.text
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1 and "train-other: 0 utterances of 0 speakers found" in warnings[0]
+
+
+@pytest.mark.parametrize("place", ["", "118", "118/7/part", "118/7/a/b"])
+def test_a_recording_at_another_depth_is_refused(tiny_librispeech, make_audio, place):
+    path = make_audio(tiny_librispeech / "train-clean-5" / place / "118-7-0009.flac")
+    with pytest.raises(InputError, match=f"{path}: not in the folder of a chapter"):
+        find_corpus(tiny_librispeech)

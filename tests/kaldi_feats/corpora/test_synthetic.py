@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from speaker_bases.command_line import InputError
+from speaker_bases.kaldi_feats.checks import validate_data_dir
 from speaker_bases.kaldi_feats.corpora import espeak, synthetic
 from speaker_bases.kaldi_feats.corpora.synthetic import Plan, Utterance, make_corpus, voice_file
-from speaker_bases.kaldi_feats.data_dir import validate_data_dir
 from speaker_bases.kaldi_feats.prepare import main
 from speaker_bases.kaldi_feats.trials import read_trials
 

@@ -10,12 +10,23 @@ import pytest
 
 from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.audio import read_recording
-from speaker_bases.kaldi_feats.corpora.voxceleb import find_voxceleb1, find_voxceleb2
+from speaker_bases.kaldi_feats.checks import validate_data_dir
+from speaker_bases.kaldi_feats.corpora import voxceleb, voxceleb_counts
+from speaker_bases.kaldi_feats.corpora.left_out import LeftOut
 from speaker_bases.kaldi_feats.corpora.voxceleb_tree import scan
-from speaker_bases.kaldi_feats.data_dir import read_table, validate_data_dir
+from speaker_bases.kaldi_feats.data_dir import read_table
 from speaker_bases.kaldi_feats.fbank.stage import FbankStage
 from speaker_bases.kaldi_feats.prepare import main
 from speaker_bases.kaldi_feats.trials import read_trials
+
+
+def find_voxceleb1(*arguments):
+    """Of a miniature."""
+    return voxceleb.find_voxceleb1(*arguments, allow_missing=True)
+
+
+def find_voxceleb2(*arguments):
+    return voxceleb.find_voxceleb2(*arguments, allow_missing=True)
 
 
 def speakers(data_set) -> set[str]:
@@ -131,7 +142,10 @@ def test_missing_ffmpeg_and_an_incomplete_corpus_are_warned_of(
     with caplog.at_level(logging.WARNING):
         find_voxceleb2(vox2, vox1, [own_list])
     assert "ffmpeg, which is not installed" in caplog.text
-    assert "6 utterances of 3 speakers; complete, it has 1128246 of 6112" in caplog.text
+    assert (
+        "VoxCeleb2 dev and test: 6 utterances of 3 speakers found, complete it has 1,128,246 of "
+        "6,112"
+    ) in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -193,13 +207,117 @@ def test_half_a_voxceleb1_is_refused(part, what, vox1, own_list):
         find_voxceleb1(vox1, [own_list])
 
 
+# ---- nothing is lost unseen
+
+
+@pytest.mark.parametrize("suffix", [".WAV", ".Wav", ".FLAC", ".M4A"])
+def test_a_suffix_in_upper_case_is_the_same_suffix(vox1, own_list, make_audio, suffix):
+    folder = vox1 / "vox1_dev_wav/wav/id10002/x6uYqmx31kE"
+    wav = make_audio(folder / "00001.wav")
+    wav.rename(wav.with_suffix(suffix))
+    train = find_voxceleb1(vox1, [own_list]).train
+    assert "id10002" in speakers(train)
+    assert f"id10002/x6uYqmx31kE/00001{suffix}" in train.wav_scp["id10002-x6uYqmx31kE-00001"]
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("id10001/x6uYqmx31kE/.00001.wav", "1 hidden"),
+        ("id10001/x6uYqmx31kE/00001.mp3", "1 *.mp3"),
+        ("id10001/x6uYqmx31kE/00001", "1 *"),
+        ("id10001/00001.mp3", "1 *.mp3"),
+        ("id10001/.hidden/00001.wav", "1 hidden folders"),
+        (".hidden/id10001/x6uYqmx31kE/00001.wav", "1 hidden folders"),
+        ("id1000/x6uYqmx31kE/00001.FLAC", "1 recordings outside of speakers' folders"),
+        ("1/2/3/4/5/6/id10002/x6uYqmx31kE/00001.wav", "1 folders further down"),
+        ("id10001/x6uYqmx31kE/faces/1.jpg", "1 folders in videos' folders"),
+    ],
+)
+def test_what_is_not_taken_is_counted(vox1, own_list, name, kind, caplog):
+    path = vox1 / "vox1_dev_wav/wav" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("something")
+    left_out = LeftOut()
+    list(scan(vox1, left_out))
+    assert str(left_out) == kind
+    find_voxceleb1(vox1, [own_list])
+    assert f"not taken: {kind}" in caplog.text
+
+
+def test_empty_folders_are_counted(vox1):
+    (vox1 / "vox1_dev_wav/wav/id10002").mkdir()
+    (vox1 / "vox1_dev_wav/wav/id10003/x6uYqmx31kE").mkdir(parents=True)
+    left_out = LeftOut()
+    list(scan(vox1, left_out))
+    assert str(left_out) == "2 speakers without a recording, 1 empty folders of videos"
+
+
+def test_a_recording_too_deep_is_refused(vox1, make_audio):
+    path = make_audio(vox1 / "vox1_dev_wav/wav/id10001/x6uYqmx31kE/part/00001.wav")
+    with pytest.raises(InputError, match=f"{path}: a folder too deep"):
+        list(scan(vox1))
+
+
+@pytest.mark.parametrize("place", ["", "wav", "id10001", "id10001/x6uYqmx31kE"])
+def test_a_name_that_is_not_utf8_is_refused(make_audio, tmp_path, place):
+    folder = os.fsdecode(os.fsencode(tmp_path / "vox") + b"/\xe9/")
+    path = Path(folder, "wav/id10001/x6uYqmx31kE/00001.wav")
+    if place:
+        odd = os.fsdecode(b"\xe9") + ("1" if "x6u" not in place else ".wav")
+        path = tmp_path / "vox/wav" / place / odd / "00001.wav"
+        if place == "wav":
+            path = tmp_path / "vox" / odd / "id10001/x6uYqmx31kE/00001.wav"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+    if "x6u" in place:
+        with pytest.raises(InputError, match=r"a folder too deep") as error:
+            list(scan(tmp_path / "vox"))
+    else:
+        with pytest.raises(InputError, match=r"not UTF-8|not the id of a video") as error:
+            list(scan(tmp_path / "vox"))
+    assert "\\xe9" in str(error.value)
+    str(error.value).encode()
+
+
+def test_a_corpus_that_is_not_complete_is_refused_unless_that_is_allowed(
+    vox1, own_list, tmp_path, capsys, caplog
+):
+    (vox1 / "vox1_dev_wav/wav/id10001/x6uYqmx31kE/00099.mp3").touch()
+    command = ["voxceleb1", "--corpus-dir", str(vox1), "--trials", str(own_list)]
+    command += ["--data", str(tmp_path / "data")]
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "VoxCeleb1 dev: 16 utterances of 2 speakers found, complete it has 148,642 of" in error
+    assert "VoxCeleb1 test: 16 utterances of 2 speakers found, complete it has 4,874 of 40" in error
+    assert "not taken: 1 *.mp3" in error and "--allow-missing" in error
+    assert not (tmp_path / "data").exists()
+    assert main([*command, "--allow-missing"]) == 0
+    assert "complete it has 148,642 of 1,211" in caplog.text
+
+
+def test_a_complete_corpus_is_taken_whoever_is_for_test(vox1, tmp_path, monkeypatch, caplog):
+    own = tmp_path / "other.txt"
+    own.write_text(
+        "1 id10001/x6uYqmx31kE/00001.wav id10001/x6uYqmx31kE/00012.wav\n"
+        "0 id10001/x6uYqmx31kE/00001.wav id10270/x6uYqmx31kE/00012.wav\n"
+    )
+    complete = {voxceleb_counts.DEV: (16, 2), voxceleb_counts.TEST: (16, 2)}
+    monkeypatch.setattr(voxceleb_counts, "COMPLETE", complete)
+    with caplog.at_level(logging.INFO):
+        corpus = voxceleb.find_voxceleb1(vox1, [own])
+    assert speakers(corpus.train) == {"id11251"}
+    assert "VoxCeleb1 dev: 16 utterances of 2 speakers found" in caplog.text
+
+
 # ---- the command
 
 
 def test_prepare_writes_data_directories_and_a_rerun_nothing(vox1, vox2, own_list, tmp_path):
     data = tmp_path / "data"
     command = ["voxceleb2", "--corpus-dir", str(vox2), "--test-corpus-dir", str(vox1)]
-    command += ["--trials", str(own_list), "--data", str(data)]
+    command += ["--trials", str(own_list), "--data", str(data), "--allow-missing"]
     assert main(command) == 0
     for name in ("train", "test"):
         validate_data_dir(data / name)
@@ -213,7 +331,7 @@ def test_prepare_writes_data_directories_and_a_rerun_nothing(vox1, vox2, own_lis
 def test_a_changed_m4a_is_noticed_though_it_is_behind_a_pipe(vox1, vox2, own_list, tmp_path):
     data = tmp_path / "data"
     command = ["voxceleb2", "--corpus-dir", str(vox2), "--test-corpus-dir", str(vox1)]
-    command += ["--trials", str(own_list), "--data", str(data)]
+    command += ["--trials", str(own_list), "--data", str(data), "--allow-missing"]
     assert main(command) == 0
     (data / "train" / "feats.scp").write_text("of the old recording\n")
     stage = FbankStage(data / "train", None, {})
@@ -231,6 +349,7 @@ def test_a_changed_m4a_is_noticed_though_it_is_behind_a_pipe(vox1, vox2, own_lis
 
 def test_lists_lie_in_voxceleb1s_folder_by_default(vox1, own_list, tmp_path, capsys):
     command = ["voxceleb1", "--corpus-dir", str(vox1), "--data", str(tmp_path / "data")]
+    command += ["--allow-missing"]
     assert main(command) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "none of the official trial lists" in error

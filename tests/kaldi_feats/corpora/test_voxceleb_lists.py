@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from speaker_bases.command_line import InputError
-from speaker_bases.kaldi_feats.corpora import voxceleb_lists
-from speaker_bases.kaldi_feats.corpora.voxceleb import find_voxceleb1, find_voxceleb2
+from speaker_bases.kaldi_feats.corpora import voxceleb, voxceleb_lists
 from speaker_bases.kaldi_feats.corpora.voxceleb_lists import (
     OFFICIAL,
     find_lists,
     read_list,
 )
 from speaker_bases.kaldi_feats.prepare import main
-from speaker_bases.kaldi_feats.trials import PUBLISHED_SIZES, read_prepared, write_trials
+from speaker_bases.kaldi_feats.prepared import read_prepared
+from speaker_bases.kaldi_feats.trials import PUBLISHED_SIZES, write_trials
 
 
 def test_the_official_lists_are_recognised(voxceleb_trials):
@@ -123,14 +123,14 @@ def test_missing_utterances_are_counted(vox1, voxceleb_trials, own_list):
     with pytest.raises(
         InputError, match=r"veri_test\.txt:1: .* 4,714 of the list's 4,715 .*37,720 "
     ):
-        find_voxceleb1(vox1, [voxceleb_trials])
+        voxceleb.find_voxceleb1(vox1, [voxceleb_trials], allow_missing=True)
     (vox1 / "vox1_test_wav/wav/id10309/x6uYqmx31kE/00001.wav").unlink()
     reason = (
         r"mine\.txt:2: the utterance 'id10309-x6uYqmx31kE-00001' is not in .*: 1 of the list's 4 "
         "utterances are missing, which are in 1 of its 2 trials"
     )
     with pytest.raises(InputError, match=reason):
-        find_voxceleb1(vox1, [own_list])
+        voxceleb.find_voxceleb1(vox1, [own_list], allow_missing=True)
 
 
 def test_lists_that_cannot_be_found_or_told_apart_are_refused(own_list, tmp_path):
@@ -162,14 +162,16 @@ def test_lists_about_all_speakers_are_no_test_of_a_voxceleb1_system(
     small_whole_list, vox1, vox2, own_list, caplog
 ):
     with pytest.raises(InputError, match=r"vox1-e is about all 1,251 speakers.*corpus voxceleb2"):
-        find_voxceleb1(vox1, [own_list, small_whole_list])
+        voxceleb.find_voxceleb1(vox1, [own_list, small_whole_list], allow_missing=True)
     folder = Path(small_whole_list).parent
     with pytest.raises(InputError, match="no list for a VoxCeleb1 system"):
-        find_voxceleb1(vox1, [folder])
-    corpus = find_voxceleb1(vox1, [folder, own_list])
+        voxceleb.find_voxceleb1(vox1, [folder], allow_missing=True)
+    corpus = voxceleb.find_voxceleb1(vox1, [folder, own_list], allow_missing=True)
     assert list(corpus.trials) == ["mine"]
     assert "is left out: vox1-e is about all" in caplog.text
-    assert list(find_voxceleb2(vox2, vox1, [folder]).trials) == ["vox1-e"]
+    assert list(voxceleb.find_voxceleb2(vox2, vox1, [folder], allow_missing=True).trials) == [
+        "vox1-e"
+    ]
 
 
 def test_sizes_of_the_official_lists():
