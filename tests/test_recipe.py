@@ -91,6 +91,8 @@ def test_a_changed_option_redoes_the_stages_behind_it(recipe):
     assert changed.returncode == 0, changed.stdout + changed.stderr
     assert scores.read_text() != before
     assert (exp / "softmax" / "superseded" / "seed0-1" / "config.yaml").exists()
+    log = RunDir(exp / "softmax" / "seed0").logs / "train.log"
+    assert "moved to" in log.read_text() and "WARNING" in changed.stderr
 
 
 def test_a_mistake_in_any_system_is_found_before_the_first_is_trained(recipe):

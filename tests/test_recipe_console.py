@@ -153,7 +153,7 @@ def test_a_signal_is_passed_on_and_waited_for(recipe, name, status):
     """To run.sh alone, as `kill` does; the tool then takes its time to save."""
     gate = recipe.folder / "gate"
     os.mkfifo(gate)
-    trap = "trap 'echo saved > {0}/saved; exit 130' INT TERM HUP\n"
+    trap = "trap 'kill $!; echo saved > {0}/saved; exit 130' INT TERM HUP\n"
     wait = "sleep 1000 & echo > {0}/gate; wait; echo not reached > {0}/lost"
     recipe.do("train", (trap + wait).format(recipe.folder))
     with recipe.start("--stage", "2") as process:

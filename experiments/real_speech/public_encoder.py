@@ -13,12 +13,12 @@ import importlib.metadata
 from pathlib import Path
 
 from record import record
-from tqdm import tqdm
 
 from speaker_bases.command_line import InputError, run_tool
 from speaker_bases.evaluate.score import score
 from speaker_bases.kaldi_feats.data_dir import read_table
 from speaker_bases.kaldi_feats.reader import VectorWriter
+from speaker_bases.progress import progress
 from speaker_bases.run_dir import RunDir
 
 NAME = "resemblyzer"
@@ -56,7 +56,7 @@ def embed(run: RunDir, data_dir: Path) -> None:
     encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
     recordings = read_table(data_dir / "wav.scp")
     with VectorWriter(run.embeddings(data_dir.name)) as writer:
-        for utterance, path in tqdm(recordings.items(), desc=str(data_dir), disable=None):
+        for utterance, path in progress(recordings.items(), desc=str(data_dir)):
             sound = resemblyzer.preprocess_wav(Path(path))
             writer.write(utterance, encoder.embed_utterance(sound))
     config = {
