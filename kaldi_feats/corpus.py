@@ -4,6 +4,7 @@ A module per corpus finds or makes the audio and describes it as a `Corpus`; `in
 that as Kaldi data directories.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from ..command_line import InputError
 from ..files import atomic_write
+from ..lock import locked
 from ..stamp import Stamp
 from .checks import validate_data_dir
 from .data_dir import format_table, spk2utt_of, write_data_dir
@@ -85,12 +87,19 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
         Whether anything changed.
 
     Raises:
-        InputError: the new data directories are not valid, a name is one that later tools would
-            stumble over, or what they would replace was not made here; the old ones are then
-            untouched.
+        InputError: another process is at work here, the new data directories are not valid, a
+            name is one that later tools would stumble over, or what they would replace was not
+            made here; the old ones are then untouched.
     """
     _refuse_awkward_names(corpus)
-    data = Path(data)
+    with contextlib.ExitStack() as stack:
+        for name in (".lock", ".train.lock", ".test.lock"):  # the last two are stage 1's, too
+            stack.enter_context(locked(Path(data) / name, f"preparing {data}"))
+        return _install(corpus, Path(data))
+
+
+def _install(corpus: Corpus, data: Path) -> bool:
+    """`install`, by the process that holds the folder's locks."""
     for name in ("train", "test"):
         _finish_swap(data / name)
     sets = {"train": corpus.train, "test": corpus.test}

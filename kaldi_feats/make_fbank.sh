@@ -19,6 +19,12 @@ cmn_window=300              # frames that the sliding mean is taken over
 compress=false              # true: store Kaldi's compressed matrices, a quarter of the disk for an
                             # error of up to 0.09 on each value. VoxCeleb1 takes 33 GB or 8 GB,
                             # VoxCeleb2 220 GB or 55 GB
+skip_broken=false           # true: leave recordings that cannot be read out, and list them in
+                            # DATA_DIR/broken_recordings (embedded extractor)
+allow_missing=false         # true: leave trials of utterances without features out of the lists,
+                            # with their count, instead of refusing the lists
+pipe_timeout=               # seconds that a command of wav.scp may say nothing (embedded extractor)
+max_minutes=                # of one recording (embedded extractor)
 cmd=                        # with Kaldi, how to run jobs: run.pl, queue.pl, slurm.pl and its options;
                             # without it $train_cmd, or else Kaldi's run.pl
 # Environment: KALDI_ROOT, train_cmd, and USE_ACTIVE_ENV=true for the Python environment that is
@@ -49,7 +55,13 @@ fi
   fail "$python lacks this project; run ./run.sh, which makes .venv, or pip install -e ."
 
 arguments=(${nj:+--nj "$nj"} --fbank-config "$fbank_config" --cmn-window "$cmn_window"
-  --compress "$compress" "$data" "$logdir" "$fbankdir")
+  --compress "$compress" --skip-broken "$skip_broken" --allow-missing "$allow_missing"
+  ${pipe_timeout:+--pipe-timeout "$pipe_timeout"} ${max_minutes:+--max-minutes "$max_minutes"} "$data" "$logdir" "$fbankdir")
+
+# One at a time: two would remove each other's files. The lock is this process's, and ends with it.
+lock=$(dirname "$data")/.$(basename "$data").lock
+exec 9>> "$lock"
+"$python" -m speaker_bases.lock 9 "$lock" $$ "making the features of $data" || exit 1
 
 if [ -z "${KALDI_ROOT:-}" ]; then
   exec "$python" -m speaker_bases.kaldi_feats.extract "${arguments[@]}"
@@ -71,6 +83,11 @@ if [ "$jobs" -gt 0 ]; then
   # Kaldi's run.pl does not quote what it gives to the shell, and replaces every "JOB".
   awkward='[^A-Za-z0-9_./+=:@%,-]|JOB'
   if [ -n "$cmd" ]; then
+    # Such runners join the words of a command, for a shell.
+    if [[ $logdir$fbankdir$config$kaldi$here =~ [][\$\`\"\'\\\;\&\|\<\>\(\){}*?~#!] ]]; then
+      fail "--cmd: its runner hands paths to a shell, which would act on the ${BASH_REMATCH[0]} in one" \
+        "of $data, $fbank_config and $kaldi; rename it"
+    fi
     PATH=$PATH:$utils:$utils/parallel
     read -r -a runner <<< "$cmd"
     command -v "${runner[0]}" > /dev/null || fail "no such command: $cmd (--cmd or \$train_cmd)"

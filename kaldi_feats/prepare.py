@@ -50,10 +50,10 @@ def prepare(options: argparse.Namespace) -> None:
         InputError: what the corpus' module and `install` raise; what stood in the data folder
             before is then untouched.
     """
-    finder = CORPORA[options.corpus]
+    finder, data = CORPORA[options.corpus], Path(options.data)
     corpus = finder.find(options)
-    changed = install(corpus, options.data)
-    finder.installed(corpus, Path(options.data))
+    changed = install(corpus, data)
+    finder.installed(corpus, data)
     for name, data_set in (("train", corpus.train), ("test", corpus.test)):
         speakers = len(set(data_set.utt2spk.values()))
         log.info("%s: %d utterances of %d speakers", name, len(data_set.wav_scp), speakers)
