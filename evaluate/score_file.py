@@ -32,7 +32,7 @@ def read_scores(path: Path, trials: Trials, trials_path: Path) -> np.ndarray:
     if not path.is_file():
         raise InputError(f"{path}: no such score file; score the list first (stage 4)")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", newline="\n") as file:
             lines = file.readlines()
     except UnicodeDecodeError:
         raise InputError(f"{path}: not UTF-8 text; score the list again") from None
@@ -45,7 +45,7 @@ def read_scores(path: Path, trials: Trials, trials_path: Path) -> np.ndarray:
         if not math.isfinite(score):
             raise InputError(
                 f"{path}:{number}: expected 'enrol test score' with a finite score, "
-                f"found {line.strip()!r}"
+                f"found {line.strip()[:80]!r}"
             )
         scores[fields[0], fields[1]] = score
     pairs = list(zip(trials.enrol, trials.test, strict=True))
@@ -73,7 +73,7 @@ def _other_pairs(
     extra = scored - set(pairs)
     return InputError(
         f"{path}: scores {len(extra)} pairs that are no trials of {trials_path}, such as "
-        f"{' '.join(min(extra))}; it belongs to another list"
+        f"{' '.join(min(extra))[:200]}; it belongs to another list"
     )
 
 

@@ -9,7 +9,7 @@ without the corpus and without the trained system::
     <folder>/<run>.seed<k>.npz           the scores of one run on each list
 """
 
-import zipfile
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,5 +128,6 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file of stored scores") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+    except Exception as error:  # NumPy's, zip's and zlib's kinds of a damaged file
+        reason = textwrap.shorten(str(error), 300) or type(error).__name__
+        raise InputError(f"{path}: cannot be read: {reason}") from None

@@ -4,6 +4,7 @@ A run is one system trained with one seed, ``<exp>/<system>/seed<k>``.
 """
 
 import csv
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,8 +120,10 @@ def read_log(path: Path) -> list[dict[str, str]]:
         InputError: with the line, if the file is missing or a line is not of its form.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, strict=True))
+        text = path.read_bytes().decode("utf-8").replace("\r\n", "\n")
+        if "\r" in text:
+            raise csv.Error("a line's end within a line")
+        rows = list(csv.DictReader(io.StringIO(text), strict=True))
     except FileNotFoundError:
         raise InputError(f"{path}: missing; train the system first (stage 2)") from None
     except (UnicodeDecodeError, csv.Error) as error:

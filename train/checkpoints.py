@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import textwrap
 import threading
 import time
 import zipfile
@@ -92,7 +93,8 @@ def load_checkpoint(path: Path, model: keras.Model) -> None:
             arrays = {name: file[name] for name in file.files}
     # A damaged header has as many kinds of errors as NumPy and zip have parts.
     except Exception as error:
-        raise InputError(f"{path}: cannot be read: {error}; remove it") from error
+        reason = textwrap.shorten(str(error), 300) or type(error).__name__
+        raise InputError(f"{path}: cannot be read: {reason}; remove it") from error
     shapes = {name: array.shape for name, array in arrays.items()}
     if shapes != {name: tuple(variable.shape) for name, variable in variables.items()}:
         raise InputError(f"{path}: the checkpoint is of another model; train into an empty folder")

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ..command_line import InputError
-from ..yaml_files import compose_yaml
+from ..yaml_files import compose, compose_yaml, construct, line_of
 from .losses import LOSSES
 from .schedules import SCHEDULES
 from .schema import OPTIMIZERS, Number, Section, schema
@@ -67,7 +67,7 @@ def load_config(
 
 def _check(node, schema, path, prefix: str):
     """The value of a YAML node, if it is what the schema allows."""
-    where = f"{path}:{node.start_mark.line + 1}"
+    where = f"{path}:{line_of(node.start_mark)}"
     name = prefix.rstrip(".")
     if isinstance(schema, dict):
         if isinstance(schema, Section) and node.tag == "tag:yaml.org,2002:null":
@@ -77,19 +77,22 @@ def _check(node, schema, path, prefix: str):
         return _check_mapping(node, schema, path, prefix)
     if not isinstance(node, yaml.ScalarNode):
         raise InputError(f"{where}: `{name}` takes a single value")
-    value = yaml.safe_load(yaml.serialize(node))
+    value = construct(node, str(path))
     return _check_scalar(value, schema, where, name)
 
 
 def _check_mapping(node, schema, path, prefix: str) -> dict[str, Any]:
     values = {}
     for key_node, value_node in node.value:
+        where = f"{path}:{line_of(key_node.start_mark)}"
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise InputError(f"{where}: `{prefix.rstrip('.')}` has a key that is no word")
         key = key_node.value
-        where = f"{path}:{key_node.start_mark.line + 1}"
         if key not in schema and str not in schema:
-            raise InputError(f"{where}: unknown key `{prefix}{key}`; known here: {_known(schema)}")
+            name = _shown(prefix + key, str)
+            raise InputError(f"{where}: unknown key `{name}`; known here: {_known(schema)}")
         if key in values:
-            raise InputError(f"{where}: `{prefix}{key}` is set twice")
+            raise InputError(f"{where}: `{_shown(prefix + key, str)}` is set twice")
         values[key] = _check(value_node, schema.get(key, schema.get(str)), path, f"{prefix}{key}.")
     return values
 
@@ -97,7 +100,9 @@ def _check_mapping(node, schema, path, prefix: str) -> dict[str, Any]:
 def _check_scalar(value, schema, where: str, name: str):
     if isinstance(schema, tuple):
         if value not in schema:
-            raise InputError(f"{where}: `{name}` is one of {', '.join(schema)}, not {value!r}")
+            raise InputError(
+                f"{where}: `{name}` is one of {', '.join(schema)}, not {_shown(value)}"
+            )
         return value
     if isinstance(schema, Number):
         value = _check_scalar(value, schema.kind, where, name)
@@ -110,8 +115,15 @@ def _check_scalar(value, schema, where: str, name: str):
         with contextlib.suppress(ValueError):
             value = float(value) if with_point else value
     if not isinstance(value, schema) or (schema is not bool and isinstance(value, bool)):
-        raise InputError(f"{where}: `{name}` takes a value of type {schema.__name__}: {value!r}")
+        kind = schema.__name__
+        raise InputError(f"{where}: `{name}` takes a value of type {kind}: {_shown(value)}")
     return value
+
+
+def _shown(value, form=repr) -> str:
+    """A value in a message, however long it is."""
+    text = form(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _known(schema: dict) -> str:
@@ -125,11 +137,8 @@ def _parse_override(text: str) -> dict[str, Any]:
         raise InputError(f"--set {text}: expected key=value")
     keys = name.split(".")
     indented = "".join(f"{'  ' * depth}{key}:\n" for depth, key in enumerate(keys))
-    try:
-        node = yaml.compose(f"{indented.rstrip()} {value}", Loader=yaml.SafeLoader)
-        return _check(node, schema(), f"--set {text}", "")
-    except yaml.MarkedYAMLError as error:
-        raise InputError(f"--set {text}: not YAML: {error.problem}") from None
+    node = compose(f"{indented.rstrip()} {value}", f"--set {text}")
+    return _check(node, schema(), f"--set {text}", "")
 
 
 def _merge(base: dict, new: dict) -> None:

@@ -17,6 +17,7 @@ def stream_of(data, batches, first_step=0, crop_frames=16, seed=0):
         data.reader,
         data.utterances,
         data.labels,
+        data.num_frames,
         batches,
         crop_frames,
         seed=seed,
@@ -135,9 +136,11 @@ def test_an_utterance_without_speaker_is_named_with_its_line(make_data):
         TrainingData(folder)
 
 
-def test_one_speaker_is_enough_unless_there_are_to_be_negatives(make_data):
-    data = TrainingData(make_data(num_speakers=1))
+def test_one_speaker_is_refused_and_so_are_more_negatives_than_there_are(make_data):
     config = {"batch": {"size": 3}, "crops_per_utterance": 1, "losses": {"softmax": {}}}
+    with pytest.raises(InputError, match="utt2spk: one training speaker; telling speakers apart"):
+        TrainingData(make_data(num_speakers=1)).check(config)
+    data = TrainingData(make_data(num_speakers=2))
     data.check(config)
-    with pytest.raises(InputError, match="is 1; with 1 training speakers"):
-        data.check(config | {"losses": {"hard_negative": {"num_negatives": 1}}})
+    with pytest.raises(InputError, match="is 2; with 2 training speakers it must be between 1 and"):
+        data.check(config | {"losses": {"hard_negative": {"num_negatives": 2}}})

@@ -310,7 +310,7 @@ def test_an_optimizer_setting_that_is_not_its_own_is_refused(config_of, make_dat
 
 
 def test_the_command_line_names_a_nan_with_its_utterance(conf_files, make_data, tmp_path, capsys):
-    data = make_data()
+    data = make_data(frames=(20, 21))
     matrix = np.ones((20, 64), "float32")
     with MatrixWriter(data / "feats.scp") as writer:
         for line in (data / "utt2spk").read_text().splitlines():
