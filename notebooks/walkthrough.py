@@ -791,9 +791,8 @@ def train(name, epochs=12, seed=0):
     model = keras.Model([features, speakers], output)
     model.compile(keras.optimizers.Adam(0.003), loss)
 
-    crops = CropStream(
-        train_data.reader, train_data.utterances, train_data.labels, batches, 80, seed
-    )
+    known = (train_data.reader, train_data.utterances, train_data.labels, train_data.num_frames)
+    crops = CropStream(*known, batches, 80, seed)
     callbacks = [CenterUpdate(alpha=0.5)] if name != "proposed2" else []
     history = model.fit(
         crops, steps_per_epoch=10, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks
