@@ -3,6 +3,7 @@
 import csv
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -76,3 +77,14 @@ def test_a_plugin_that_cannot_be_imported_is_one_line(tmp_path, text, message):
         path.write_text(text)
     with pytest.raises(InputError, match=message):
         load_plugins(["--plugin", str(path)])
+
+
+def test_an_installed_plugin_is_found_by_its_entry_point(tmp_path, monkeypatch):
+    (tmp_path / "installed_plugin.py").write_text("LOADED = True\n")
+    info = tmp_path / "installed_plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: installed-plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[speaker_bases.plugins]\nmine = installed_plugin\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    load_plugins([])
+    assert sys.modules.pop("installed_plugin").LOADED

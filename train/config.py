@@ -12,7 +12,7 @@ from ..command_line import InputError
 from ..yaml_files import compose, compose_yaml, construct, line_of
 from .losses import LOSSES
 from .schedules import SCHEDULES
-from .schema import OPTIMIZERS, Number, Section, schema
+from .schema import COMMON, OPTIMIZERS, Number, Section
 
 LABELS = (
     *("loss", "backend", "overrides"),
@@ -63,6 +63,18 @@ def load_config(
     _check_together(config, " ".join([str(system), *(f"--set {text}" for text in overrides or [])]))
     _derive(config)
     return config
+
+
+def schema() -> dict:
+    """All that a configuration file may hold, with the losses and schedules that are known now."""
+    schedule_keys = {key: kind for entry in SCHEDULES.values() for key, kind in entry.keys.items()}
+    return COMMON | {
+        "losses": {name: Section(loss.keys) for name, loss in LOSSES.items()},
+        # what becomes of the learning rate; constant without it
+        "schedule": Section(
+            name=tuple(SCHEDULES), warmup_steps=Number(int, least=0), **schedule_keys
+        ),
+    }
 
 
 def _check(node, schema, path, prefix: str):

@@ -78,18 +78,3 @@ COMMON = {
     "dtype_policy": ("float32", "mixed_bfloat16", "mixed_float16"),
 }
 """What every configuration may hold; the losses and schedules add their own keys."""
-
-
-def schema() -> dict:
-    """All that a configuration file may hold, with the losses and schedules that are known now."""
-    from .losses import LOSSES  # they are described in the terms above
-    from .schedules import SCHEDULES
-
-    schedule_keys = {key: kind for entry in SCHEDULES.values() for key, kind in entry.keys.items()}
-    return COMMON | {
-        "losses": {name: Section(loss.keys) for name, loss in LOSSES.items()},
-        # what becomes of the learning rate; constant without it
-        "schedule": Section(
-            name=tuple(SCHEDULES), warmup_steps=Number(int, least=0), **schedule_keys
-        ),
-    }
