@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import re
 import subprocess
 import sys
 import types
@@ -13,7 +14,7 @@ import soundfile
 
 from speaker_bases.command_line import InputError
 from speaker_bases.evaluate.metrics import eer
-from speaker_bases.evaluate.stored_scores import read_list, read_scores
+from speaker_bases.evaluate.stored_scores import read_list, read_scores, write_scores
 from speaker_bases.kaldi_feats.data_dir import read_table, write_data_dir
 from speaker_bases.train.config import load_config
 
@@ -280,3 +281,34 @@ def test_the_rates_of_the_results_are_those_of_the_stored_scores(tool, project_r
         digest, scores = stored[row["trial_list"]]
         assert digest == trials.digest
         assert row["eer_percent"] == f"{100 * eer(scores, trials.is_target):.2f}", row["name"]
+
+
+def test_the_comparison_comes_from_the_stored_scores(tool, tmp_path):
+    comparison, run = tool("comparisons").comparison, tool("planned_runs").Run
+    rng = np.random.default_rng(0)
+    speakers = rng.integers(0, 20, (2, 3000))
+    is_target = speakers[0] == speakers[1]
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    np.savez(
+        lists / "some.npz",
+        digest="0a",
+        is_target=is_target,
+        enrol_speakers=speakers[0],
+        test_speakers=speakers[1],
+    )
+    row = {"trial_list": "some", "seed": "0"}
+    runs = [
+        run("softmax", "L_S", "train", "25", ["0"], [row]),
+        run("proposed2", "L_H + L_BC", "train", "25", ["0"], []),
+        run("softmax-so762", "L_S", "so762", "80", ["0"], [row]),
+    ]
+    assert "Not made yet" in comparison(runs, tmp_path, "some")
+    runs[1].rows.append(row)
+    for name, gap in (("softmax", 0.1), ("proposed2", 4.0)):
+        scores = gap * is_target + rng.normal(size=len(is_target))
+        write_scores(tmp_path / f"{name}.seed0.npz", {"some": ("0a", scores)})
+    text = comparison(runs, tmp_path, "some", draws=50)
+    assert "some: 3,000 trials, 20 speakers" in text and "so762" not in text
+    assert re.search(r"\| proposed2 +\| softmax", text)
+    assert "one seed" in text  # the seeds' share is not known, and that is said

@@ -14,6 +14,7 @@ import argparse
 import re
 from pathlib import Path
 
+from comparisons import comparison
 from error_rates import draw_error_rates
 from planned_runs import Rows, Run, all_runs
 from record import read_rows
@@ -62,7 +63,7 @@ def update(documents: list[Path], results: Path, plan: Path, check: bool = False
     runs = all_runs(rows, plan)
     for document in documents:
         old = document.read_text(encoding="utf-8")
-        new = filled(old, runs, document)
+        new = filled(old, runs, document, results.parent / "scores")
         if check and new != old:
             raise InputError(f"{document}: not what {results} says; run {Path(__file__).name}")
         if new != old:
@@ -77,9 +78,13 @@ def update(documents: list[Path], results: Path, plan: Path, check: bool = False
         draw_error_rates(rates, LISTS, results.parent / "error-rates.png")
 
 
-def filled(text: str, runs: list[Run], where: Path) -> str:
+def filled(text: str, runs: list[Run], where: Path, scores: Path) -> str:
     """The document with its marked places filled."""
-    tables = {
+    compared = {
+        f"real-speech-comparison-{name}": lambda name=name: comparison(runs, scores, name)
+        for name in LISTS
+    }
+    tables = compared | {
         "real-speech-summary": lambda: summary_table(runs),
         "real-speech-systems": lambda: systems_table(runs),
         "real-speech-min-dcf": lambda: min_dcf_table(runs),
