@@ -167,6 +167,7 @@ def test_a_resumed_schedule_or_average_of_weights_is_exact(
 
 
 def test_the_same_holds_on_jax(project_root):
+    pytest.importorskip("jax")
     if os.environ.get("KERAS_BACKEND") == "jax":
         pytest.skip("this is the run on JAX")
     run = subprocess.run(
