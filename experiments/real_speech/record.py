@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from speaker_bases.command_line import InputError, run_tool
 from speaker_bases.evaluate.interval import eer_interval
@@ -143,7 +142,7 @@ def _processor() -> str:
 
 def _training(run: RunDir) -> dict:
     """Seed, loss and what log.csv says of the training; zeros and blanks for the baseline."""
-    config = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+    config = run.read_config()
     about = {"seed": config["seed"], "loss": config["loss"]}
     if not run.log.exists():
         numbers = dict.fromkeys(["epochs", "steps", "train_seconds"], 0)
