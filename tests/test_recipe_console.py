@@ -15,6 +15,7 @@ TOOL = """\
 #!/bin/bash
 [ "$1" = -c ] && exec {python} "$@"
 name=${{2##*.}} data=data exp=exp
+[ "$name" != lock ] || exit 0
 for word; do
   case $last in --data) data=$word ;; --exp) exp=$word ;; esac
   last=$word
