@@ -69,6 +69,21 @@ def stop_at(monkeypatch):
     return stop
 
 
+@pytest.fixture
+def in_parts(stop_at):
+    """Train to the end, stopped at some steps: within an epoch, at its end, at the very end."""
+
+    def run(config, data, out, steps):
+        for step in steps:
+            go_on = stop_at(step)
+            assert train(config, data, out) is False
+            assert not RunDir(out).model.exists()
+            go_on()
+        assert train(config, data, out) is True
+
+    return run
+
+
 def read_log(out):
     with open(RunDir(out).log, newline="") as file:
         return list(csv.DictReader(file))
@@ -121,18 +136,13 @@ def test_a_complete_system_is_left_alone_and_its_labels_follow_the_file(
 
 @pytest.mark.parametrize("system", ["proposed1", "ge2e"])
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
-    system, config_of, make_data, tmp_path, stop_at
+    system, config_of, make_data, tmp_path, in_parts
 ):
     config = config_of(system, "epochs=3", "crops_per_utterance=4")  # 8 steps an epoch
     data = make_data()
     straight, resumed = tmp_path / "exp" / "a" / "seed0", tmp_path / "exp" / "b" / "seed0"
     assert train(config, data, straight) is True
-    for step in (3, 8, 13, 24):  # within an epoch, at its end, within again, at the very end
-        go_on = stop_at(step)
-        assert train(config, data, resumed) is False
-        assert not RunDir(resumed).model.exists()
-        go_on()
-    assert train(config, data, resumed) is True
+    in_parts(config, data, resumed, (3, 8, 13, 24))
     for a, b in zip(weights_of(straight), weights_of(resumed), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     columns = [key for key in read_log(straight)[0] if key != "seconds"]
@@ -147,17 +157,13 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     ids=["schedule", "average"],
 )
 def test_a_resumed_schedule_or_average_of_weights_is_exact(
-    settings, config_of, make_data, tmp_path, stop_at
+    settings, config_of, make_data, tmp_path, in_parts
 ):
     config = config_of("center", "epochs=2", "crops_per_utterance=4", *settings)
     data = make_data()
     straight, resumed = tmp_path / "exp" / "a" / "seed0", tmp_path / "exp" / "b" / "seed0"
     assert train(config, data, straight) is True
-    for step in (3, 8, 13, 16):  # within an epoch, at its end, within again, at the very end
-        go_on = stop_at(step)
-        assert train(config, data, resumed) is False
-        go_on()
-    assert train(config, data, resumed) is True
+    in_parts(config, data, resumed, (3, 8, 13, 16))
     for a, b in zip(weights_of(straight), weights_of(resumed), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
     if "use_ema" in settings[0]:  # what is saved is the average, not the last weights
