@@ -11,14 +11,13 @@ import hashlib
 import json
 import logging
 import os
-import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from ...command_line import InputError
 from ...stamp import Stamp
-from ..audio import is_pipe, words_of
+from ..audio import is_pipe, state_of_source
 from ..checks import validate_data_dir
 from ..data_dir import read_table, write_table
 from .options import option_text, write_settings
@@ -129,7 +128,7 @@ class FbankStage:
         ]
 
     def _fingerprint(self, utterances: tuple[Utterance, ...]) -> str:
-        lines = [[u.name, u.source, *_state_of_files(u.source)] for u in utterances]
+        lines = [[u.name, u.source, *state_of_source(u.source)] for u in utterances]
         text = json.dumps([self._settings, lines], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -211,28 +210,6 @@ class FbankStage:
             name = path.name.removeprefix(".")
             if name.startswith(self.prefix) and ".".join(name.split(".")[:-1]) not in keep:
                 path.unlink()
-
-
-def _state_of_files(source: str) -> list:
-    """Changes with the recording that a value of wav.scp stands for: sizes and dates of files."""
-    if not is_pipe(source):
-        try:
-            status = os.stat(source)
-        except OSError:  # to be skipped as broken, or an error by now
-            return ["absent"]
-        return [status.st_size, status.st_mtime_ns]
-    return [state for word in words_of(source) if (state := _state_of_word(word))]
-
-
-def _state_of_word(word: str) -> list | None:
-    """A word of a command with its size and date, if it is the path of a file."""
-    if word.startswith("-"):
-        return None
-    try:
-        status = os.stat(word)
-    except (OSError, ValueError):
-        return None
-    return [word, status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
 
 
 def _write_or_remove(path: Path, table: dict[str, str]) -> None:
