@@ -4,13 +4,14 @@ The tables are walked side by side, line by line: of a million utterances not on
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
 from ..command_line import InputError
 from .ark import parse_place
 from .data_dir import is_count, quoted, read_table, shown, table_lines
+from .data_set import GIVEN_FEATURES
 from .segments import parse_segment
 
 # So many recordings that are not there are listed.
@@ -24,7 +25,7 @@ def validate_data_dir(path: str | os.PathLike, features: bool = False, audio: bo
         path: the data directory.
         features: check feats.scp and utt2num_frames too. feats.scp may lack utterances of
             utt2spk, those too short for a single frame.
-        audio: check that the recordings are there.
+        audio: check that the recordings are there, unless features are given instead.
 
     Returns:
         How many utterances it has.
@@ -36,7 +37,7 @@ def validate_data_dir(path: str | os.PathLike, features: bool = False, audio: bo
     folder = Path(path)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such data directory; run stage 0 or correct the path")
-    utterances = _check_tables(folder, audio)
+    utterances = _check_tables(folder, audio and not (folder / GIVEN_FEATURES).exists())
     if features:
         _check_features(folder)
     return utterances
@@ -66,16 +67,24 @@ def _check_segments(folder: Path, absent: "_AbsentAudio | None") -> None:
         if absent:
             absent.look(number, recording, source)
     for number, (utterance, value) in enumerate(table_lines(folder / "segments"), start=1):
-        where = f"{folder / 'segments'}:{number}"
-        try:
-            segment = parse_segment(value)
-        except ValueError as error:
-            raise InputError(f"{where}: {error} (of {quoted(utterance)}); correct it") from None
-        if segment.recording not in recordings:
-            raise InputError(
-                f"{where}: the recording {quoted(segment.recording)} is not in wav.scp; add it "
-                "there or remove this line"
-            )
+        check_segment(f"{folder / 'segments'}:{number}", utterance, value, recordings)
+
+
+def check_segment(where: str, utterance: str, value: str, recordings: Collection[str]) -> None:
+    """Refuse a line of segments that is no part of a recording of wav.scp.
+
+    Raises:
+        InputError: with `where`, the line's place.
+    """
+    try:
+        segment = parse_segment(value)
+    except ValueError as error:
+        raise InputError(f"{where}: {error} (of {quoted(utterance)}); correct it") from None
+    if segment.recording not in recordings:
+        raise InputError(
+            f"{where}: the recording {quoted(segment.recording)} is not in wav.scp; add it there "
+            "or remove this line"
+        )
 
 
 def _joined(folder: Path, first: str, second: str) -> Iterator[tuple[str, str, str]]:

@@ -167,7 +167,7 @@ def _write_beside(folder: Path, data_set: DataSet) -> None:
     _remove(folder)
     for name, table in data_set.tables().items():
         write_table(folder / name, table)
-    validate_data_dir(folder, audio=not data_set.features)
+    validate_data_dir(folder)
     with Stamp(folder / ".prepare.done", _inputs(data_set)).renew():
         pass
 

@@ -36,10 +36,11 @@ def read_table(path: str | os.PathLike, in_order: bool = True) -> dict[str, str]
         return dict(table_lines(path))
     table: dict[str, str] = {}
     for number, (key, value) in enumerate(table_lines(path, in_order=False), start=1):
-        if table.setdefault(key, value) is not value:
+        if key in table:
             raise InputError(
                 f"{path}:{number}: {key[:SHOWN]!r} comes twice; remove one of the lines"
             )
+        table[key] = value
     return table
 
 

@@ -121,21 +121,24 @@ class _NotWritten(Exception):
 
 
 class _Recordings:
-    """Reads recordings; of segments, which come one after the other, each recording once."""
+    """Reads recordings; one of several segments, which follow each other, once."""
 
     def __init__(self, limits: Limits):
         self._limits = limits
-        self._source = ""
-        self._recording: Recording | None = None
+        self._place = ""
+        self._found: Recording | InputError | None = None
 
     def read(self, utterance: Utterance) -> Recording:
-        if utterance.segment is None:
-            return read_recording(utterance.source, utterance.where, self._limits)
-        if self._recording is None or self._source != utterance.source:
-            self._recording = None
-            self._recording = read_recording(utterance.source, utterance.where, self._limits)
-            self._source = utterance.source
-        return self._recording
+        """As `read_recording`."""
+        if self._place != utterance.where:
+            self._place, self._found = utterance.where, None
+            try:
+                self._found = read_recording(utterance.source, utterance.where, self._limits)
+            except InputError as error:
+                self._found = error
+        if isinstance(self._found, InputError):
+            raise self._found
+        return self._found
 
 
 def _features(

@@ -5,7 +5,8 @@
 #  e.g.: make_fbank.sh --nj 8 data/train
 #
 # With KALDI_ROOT set, Kaldi's own compute-fbank-feats, apply-cmvn-sliding and copy-feats (and
-# extract-segments, where there are segments) make them under $train_cmd; without it the embedded extractor (speaker_bases.kaldi_feats.extract).
+# extract-segments, where there are segments) make them under $train_cmd; without it the embedded
+# extractor (speaker_bases.kaldi_feats.extract). Features that are given are used instead.
 # Both write the same files, feats.scp, utt2num_frames and fbank.conf in DATA_DIR, and what one has
 # begun the other continues. LOG_DIR is DATA_DIR/log and FBANK_DIR, for the arks, DATA_DIR/fbank
 # unless given. Run again after an interruption, it continues; with everything done it does nothing;

@@ -55,7 +55,7 @@ take_paths_from() { # FOLDER NAME...: given relative paths start there, and not 
   done
 }
 
-split_paths_from() { # FOLDER NAME...: several paths in one option, as one a line, from FOLDER if relative
+split_paths_from() { # FOLDER NAME...: several paths in one option become one a line, relative to it
   local folder=$1 name path paths lines
   shift
   for name in "$@"; do

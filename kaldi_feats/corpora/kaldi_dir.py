@@ -9,10 +9,9 @@ from pathlib import Path
 from ...command_line import InputError
 from ..ark import parse_place
 from ..audio import is_pipe
-from ..checks import not_in
-from ..data_dir import quoted, read_table
+from ..checks import check_segment, not_in
+from ..data_dir import quoted, read_table, shown
 from ..data_set import DataSet
-from ..segments import parse_segment
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +104,7 @@ def _read_segments(folder: Path, wav_scp: dict[str, str]) -> dict[str, str]:
         return {}
     segments = read_table(path, in_order=False)
     for number, (utterance, value) in enumerate(segments.items(), start=1):
-        try:
-            recording = parse_segment(value).recording
-        except ValueError as error:
-            raise InputError(f"{path}:{number}: {error} (of {quoted(utterance)})") from None
-        if recording not in wav_scp:
-            raise not_in(folder, "segments", number, recording, "wav.scp")
+        check_segment(f"{path}:{number}", utterance, value, wav_scp)
     return segments
 
 
@@ -131,8 +125,9 @@ def _read_features(
         place = os.path.join(os.path.abspath(root), archive)
         if not os.path.isfile(place):
             raise InputError(
-                f"{path}:{number}: no such archive: {place} (of {quoted(utterance)}); relative "
-                "paths start from --scp-root; or remove feats.scp, and features are computed"
+                f"{path}:{number}: no such archive: {shown(place)} (of {quoted(utterance)}); "
+                "relative paths start from --scp-root; or remove feats.scp, and features are "
+                "computed"
             )
         features[utterance] = place + value[len(archive) :]
     log.info(

@@ -77,11 +77,9 @@ class Names:
         """
         suffix = suffix_of(name)
         names = {name, name[: -len(suffix)]} if suffix in {*READ, *CONVERTED} else {name}
+        paths = {posixpath.normpath(posixpath.join(f, one)) for f in self.folders for one in names}
         found = {one for one in names if one in self.utterances}
-        for one in names:
-            for folder in self.folders:
-                path = posixpath.normpath(posixpath.join(folder, one))
-                found.update(self.by_path[path] for _ in range(path in self.by_path))
+        found |= {self.by_path[path] for path in paths if path in self.by_path}
         if len(found) > 1:
             raise InputError(
                 f"{name[:80]!r} may be any of {', '.join(sorted(found)[:5])}; write the id that is "

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from ...command_line import InputError
+from ..data_dir import quoted
 from ..data_set import DataSet
 
 
@@ -25,9 +26,9 @@ def refuse_shared_speakers(
         speaker = min(shared)
         others = f" (and {len(shared) - 1} more)" if len(shared) > 1 else ""
         raise InputError(
-            f"{before}the speaker {speaker!r}{others} is both in {train[speaker]}, for training, "
-            f"and in {test[speaker]}, for test; a test needs speakers that training has not seen: "
-            f"{remedy}"
+            f"{before}the speaker {quoted(speaker)}{others} is both in {train[speaker]}, for "
+            f"training, and in {test[speaker]}, for test; a test needs speakers that training has "
+            f"not seen: {remedy}"
         )
 
 
@@ -46,8 +47,8 @@ def refuse_disorder(data_set: DataSet, where: Mapping[str, str]) -> None:
         speaker = data_set.utt2spk[utterance]
         if speaker < before:
             raise InputError(
-                f"{where[speaker]}: the utterances of {speaker!r} and of {before!r} are sorted "
-                "among each other, which Kaldi's tables may not be: of what follows the name of "
-                "the first in the other, some sorts before '-'; rename one of them"
+                f"{where[speaker]}: the utterances of {quoted(speaker)} and of {quoted(before)} "
+                "would be sorted among each other, and Kaldi's tables keep a speaker's together; "
+                "rename one of the speakers"
             )
         before = speaker

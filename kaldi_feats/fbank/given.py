@@ -1,5 +1,6 @@
 """Features that somebody has made: checked and put in place, instead of being computed."""
 
+import logging
 from functools import cached_property
 
 from ...command_line import InputError
@@ -11,6 +12,8 @@ from .features import Fbank
 from .options import write_settings
 from .stage import Chunk, FbankStage
 
+log = logging.getLogger(__name__)
+
 
 class GivenFeatures(FbankStage):
     """The feature stage of a data directory with `GIVEN_FEATURES`: there is no ark to be made.
@@ -18,8 +21,6 @@ class GivenFeatures(FbankStage):
     The features are taken as they are, and to be what the options and the sliding mean would make:
     so fbank.conf says, and only their dimension can be checked.
     """
-
-    needs_audio = False
 
     @cached_property
     def chunks(self) -> list[Chunk]:
@@ -56,6 +57,7 @@ class GivenFeatures(FbankStage):
                     "options that these were made with, or remove feats.scp and have them computed"
                 )
             num_frames[utterance] = str(frames)
+        log.info("%s: taking the features of %d utterances", self.data_dir, len(num_frames))
         with self._stamp.renew():
             write_table(self.data_dir / "feats.scp", read_table(self._reader.scp))
             write_table(self.data_dir / "utt2num_frames", num_frames)

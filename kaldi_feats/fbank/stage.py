@@ -80,8 +80,6 @@ class FbankStage:
         InputError: the data directory is invalid.
     """
 
-    needs_audio = True
-
     def __init__(
         self,
         data_dir: str | os.PathLike,
@@ -97,7 +95,7 @@ class FbankStage:
         self.cmn_window = cmn_window
         self.compress = compress
         self.skip_broken = skip_broken
-        validate_data_dir(self.data_dir, audio=self.needs_audio and not skip_broken)
+        validate_data_dir(self.data_dir, audio=not skip_broken)
         self._settings = {
             **{name: option_text(value) for name, value in options.items()},
             "cmn-window": str(cmn_window),

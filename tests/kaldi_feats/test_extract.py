@@ -335,6 +335,16 @@ def test_a_segment_behind_its_recording_is_left_out_with_a_warning(segmented, em
     assert "s0-a" not in segmented.features()
 
 
+def test_a_recording_of_several_segments_is_read_once(segmented, embedded):
+    source, count = segmented.source("s1-u01"), segmented.folder / "count"
+    segmented.point_to(4, f"echo x >> {shlex.quote(str(count))}; cat {shlex.quote(source)} |")
+    assert segmented.source("s1-u01").startswith("echo")
+    assert embedded(segmented)[0] == 0 and count.read_text() == "x\n"
+    segmented.point_to(4, f"echo x >> {shlex.quote(str(count))}; exit 1 |")
+    code, said = embedded(segmented)
+    assert code == 1 and "wav.scp:4: echo x" in said and count.read_text() == "x\nx\n"
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -11,6 +11,7 @@ import pytest
 
 from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.checks import validate_data_dir
+from speaker_bases.kaldi_feats.corpora.kaldi_dir import read_data_dir
 from speaker_bases.kaldi_feats.corpora.voxceleb_lists import ListFile, read_list
 from speaker_bases.kaldi_feats.corpus import Corpus, DataSet, install
 from speaker_bases.kaldi_feats.data_dir import read_table, write_data_dir, write_table
@@ -83,6 +84,28 @@ def test_data_directories(tmp_path, make_audio):
                 lambda: validate_data_dir(folder, features=True), path, data, list(wholes)
             )
             assert count in (None, 4, 5, 6)
+        path.write_bytes(whole)
+
+
+def test_data_directories_of_others(tmp_path, make_audio):
+    """Read, written anew, and checked: what is read is a data directory or is refused."""
+    folder, written = tmp_path / "theirs", tmp_path / "written"
+    wav = {f"{u}-rec": str(make_audio(tmp_path / f"{u}.wav")) for u in UTTERANCES}
+    write_table(folder / "wav.scp", wav)
+    write_table(folder / "utt2spk", {u: u[0] for u in UTTERANCES})
+    write_table(folder / "spk2gender", {u[0]: "f" for u in UTTERANCES})
+    write_table(folder / "segments", {u: f"{u}-rec 0 0.5" for u in UTTERANCES})
+    write_table(folder / "feats.scp", {u: f"{wav[f'{u}-rec']}:12" for u in UTTERANCES})
+    wholes = {path: path.read_bytes() for path in folder.iterdir()}
+    for path, whole in wholes.items():
+        for data, _ in damaged(path, [whole], INPUTS // len(wholes)):
+            found = value_or_refusal(lambda: read_data_dir(folder), path, data, list(wholes))
+            if found is not None:
+                tables = found.data_set.tables()
+                for name, table in tables.items():
+                    write_table(written / name, table)
+                places = [written / name for name in tables]
+                value_or_refusal(lambda: validate_data_dir(written), written, data, places)
         path.write_bytes(whole)
 
 

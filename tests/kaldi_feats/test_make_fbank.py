@@ -164,6 +164,19 @@ def test_kaldi_cuts_segments_as_the_embedded_extractor_does(
     assert done.returncode == 1 and "featbin/extract-segments is not there" in done.stderr
 
 
+def test_given_features_need_no_program_of_kaldis(corpus, embedded, kaldi, make_fbank, tmp_path):
+    other = corpus.at(corpus.folder / "computed" / "train")
+    shutil.copytree(corpus.path, other.path)
+    assert embedded(other)[0] == 0
+    shutil.copy(other.path / "feats.scp", corpus.path / "given_feats.scp")
+    done = make_fbank(corpus)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "commands").exists()
+    for name in ("feats.scp", "utt2num_frames", "fbank.conf"):
+        assert (corpus.path / name).read_text() == (other.path / name).read_text()
+    assert "nothing to do" in make_fbank(corpus).stderr
+
+
 def test_kaldi_makes_again_only_the_ark_of_a_changed_recording(
     corpus, embedded, kaldi, make_fbank, tmp_path
 ):

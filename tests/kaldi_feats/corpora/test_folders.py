@@ -181,7 +181,7 @@ def test_folders_that_are_refused(speech, folders, message):
         ("A/s1/B/x.wav", "B/s1/x.wav: would be called 's1-B-x', as A/s1/B/x.wav is; rename one"),
         ("A/s3/mon-x.wav", "B/s3/mon/x.aiff: would be called"),
         ("A/s2/mon/x.wav", None),
-        ("A/s1+/x.wav", "B/s1: the utterances of 's1' and of 's1+' are sorted among each other"),
+        ("A/s1+/x.wav", "B/s1: the utterances of 's1' and of 's1+' would be sorted among"),
     ],
 )
 def test_recordings_out_of_place_or_with_colliding_names(speech, make_audio, path, message):

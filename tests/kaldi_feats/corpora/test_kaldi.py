@@ -133,6 +133,7 @@ def test_lists_that_are_refused(dirs, text, message, capsys):
         ("train/utt2spk", "b-1 b", "b-1 x", "train/utt2spk:5: the speaker 'x' does not prefix"),
         ("train/utt2spk", "b-1 b\n", "", "train/wav.scp:5: the utterance 'b-1' is not in utt2spk"),
         ("train/wav.scp", "b-1 ", "b-9 ", "train/utt2spk:5: the utterance 'b-1' is not in wav.s"),
+        ("train/utt2spk", "b-1 b", "b-2 b", "train/utt2spk:5: 'b-2' comes twice; remove one of t"),
         ("train/wav.scp", "b-1 ", "b-2 ", "train/wav.scp:5: 'b-2' comes twice; remove one of the"),
         ("train/wav.scp", " wav/b-1.wav", "", "train/wav.scp:5: only one field, 'b-1'; every lin"),
     ],
@@ -206,7 +207,7 @@ def test_segments(dirs, conf):
         (
             "n-1-2 n-1 0.15 -1",
             "n-1-2 n-9 0.15 -1",
-            "test/segments:6: the utterance 'n-9' is not in",
+            "test/segments:6: the recording 'n-9' is not in",
         ),
         ("n-1-2 n-1 0.15 -1\n", "", "test/utt2spk:6: the utterance 'n-1-2' is not in segments"),
     ],
@@ -238,7 +239,7 @@ def test_features_that_are_there_are_used(dirs, conf):
     for name in SPEAKERS:
         data = dirs.parent / "data" / name
         assert make_features(data, conf) == 0
-        assert validate_data_dir(data, features=True, audio=False) == 2 * len(SPEAKERS[name])
+        assert validate_data_dir(data, features=True) == 2 * len(SPEAKERS[name])
         for utterance, matrix in FeatureReader(data / "feats.scp").items():
             assert np.array_equal(matrix, given[utterance])
         assert (data / "utt2num_frames").read_text().endswith(" 30\n")
