@@ -9,8 +9,10 @@ import numpy as np
 
 from ..backend import check_backend
 from ..command_line import InputError, run_tool
+from ..files import remove_temporary
 from ..kaldi_feats.reader import read_vectors
 from ..kaldi_feats.trials import look_up
+from ..lock import locked
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
 from .backends import BACKENDS, Backend
@@ -96,14 +98,16 @@ def score(
 
     Raises:
         InputError: if embeddings, a list or the back-end are missing, a trial names an unknown
-            utterance, or a speaker of a list was trained on.
+            utterance, a speaker of a list was trained on, or another process is at work on the run.
     """
     name = embeddings or data_dir.resolve().name
     scp = run.embeddings(name)
     if not scp.is_file():
         raise InputError(f"{scp}: no such embeddings; extract them first (stage 3)")
-    for trial_list in trial_lists(data_dir) if lists is None else lists:
-        _score_list(run, load_trial_list(data_dir, trial_list), backend, name)
+    with locked(run.lock, f"scoring {run.path}"):
+        remove_temporary(run.scores("any").parent)
+        for trial_list in trial_lists(data_dir) if lists is None else lists:
+            _score_list(run, load_trial_list(data_dir, trial_list), backend, name)
 
 
 def _score_list(run: RunDir, trials: TrialList, backend: str, embeddings_name: str) -> None:

@@ -51,6 +51,7 @@ def read_prepared(path: str | os.PathLike) -> Trials:
         [trials.enrol[row] for row in rows],
         [trials.test[row] for row in rows],
         trials.is_target[kept],
+        dropped=len(trials) - len(rows),
     )
     refuse_one_kind(left, f"{path}: without the trials that have no features")
     return left
@@ -103,7 +104,7 @@ def check_lists(data_dir: str | os.PathLike, allow_missing: bool) -> None:
                 f"{path}:{at + 1}: the utterance {first!r} has no features (too short, or broken): "
                 f"so have {len(utterances):,} of the list's utterances, in {len(found):,} of its "
                 f"{len(trials):,} trials; replace the recordings, or drop these trials with "
-                "--allow-missing true (of run.sh: --fbank-opts '--allow-missing true')"
+                "--allow-missing true"
             )
     if concerned:
         write_table(dropped, {name: without[name] for name in concerned})

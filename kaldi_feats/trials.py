@@ -39,11 +39,13 @@ class Trials:
         enrol: utterance ids.
         test: utterance ids.
         is_target: bool array (trials,), true where both are of one speaker.
+        dropped: how many more the list has, of utterances that have no features.
     """
 
     enrol: list[str]
     test: list[str]
     is_target: np.ndarray
+    dropped: int = 0
 
     def __len__(self) -> int:
         return len(self.enrol)

@@ -141,5 +141,9 @@ def _is_number(text: str) -> bool:
 
 def runs(exp: str | os.PathLike) -> Iterator[RunDir]:
     """The runs under ``<exp>`` that have a configuration, by system and seed."""
-    for config in sorted(Path(exp).glob("*/seed*/config.yaml")):
-        yield RunDir(config.parent)
+    return (run for run in run_folders(exp) if run.config.is_file())
+
+
+def run_folders(exp: str | os.PathLike) -> Iterator[RunDir]:
+    """The folders of runs under ``<exp>``, whatever they hold, by system and seed."""
+    return (RunDir(path) for path in sorted(Path(exp).glob("*/seed*")) if path.is_dir())

@@ -1,6 +1,7 @@
 """Error rates of every scored system, from the score files and the trial lists alone."""
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -34,6 +35,7 @@ COLUMNS = [
     "trials",
     "targets",
     "nontargets",
+    "dropped",
     "backend",
     "seed",
     "eer_percent",
@@ -43,7 +45,8 @@ COLUMNS = [
     "min_dcf_0.05",
     "paper_eer_percent",
 ]
-"""Of results.csv; the rates in percent, the interval's ends too."""
+"""Of results.csv; the rates in percent, the interval's ends too; `dropped`: trials that the list
+has beyond those scored, of utterances without features."""
 
 HISTOGRAM_BINS = 60
 
@@ -136,7 +139,9 @@ def result_of(run: RunDir, config: dict, trials: TrialList, backend: str, corpus
     scores = read_scores(run.scores(trials.name, backend), trials.trials, trials.path)
     about = {"system": run.system, "loss": config["loss"], "corpus": corpus}
     about |= {"backend": backend, "seed": config["seed"]}
-    about["paper_eer_percent"] = paper_eer(config, corpus, trials.name, backend)
+    whole = not trials.trials.dropped
+    papers = paper_eer(config, corpus, trials.name, backend) if whole else math.nan
+    about["paper_eer_percent"] = papers
     return _evaluate(scores, trials, _counts(trials) | about)
 
 
@@ -208,6 +213,7 @@ def _counts(trials: TrialList) -> dict:
         "trials": len(trials),
         "targets": targets,
         "nontargets": len(trials) - targets,
+        "dropped": trials.trials.dropped,
         "utterances": len({*trials.trials.enrol, *trials.trials.test}),
         "speakers": len(trials.speakers_in_trials()),
     }

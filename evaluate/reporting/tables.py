@@ -55,6 +55,11 @@ def _list_section(
         f"non-target) of {counts['utterances']:,} utterances of {counts['speakers']:,} speakers; "
         f"back-end: {backend}."
     )
+    if counts["dropped"]:
+        paragraph += (
+            f" The list has {counts['dropped']:,} more trials, of utterances that have no features "
+            "(--allow-missing): the error rates are not those of the whole list."
+        )
     header = ["system", "loss", "seeds", "EER %", "95 % interval"]
     header += ["minDCF p=0.01", "minDCF p=0.05"]
     by_system = {s: list(g) for s, g in groupby(results, key=lambda r: r.row["system"])}

@@ -12,11 +12,13 @@ import pytest
 from speaker_bases.evaluate.report import main
 from speaker_bases.evaluate.reporting.comparable import FEATURES, GIVEN, KALDIS, TRAINING_SETS
 from speaker_bases.evaluate.score import main as score
+from speaker_bases.kaldi_feats.data_dir import write_table
+from speaker_bases.kaldi_feats.prepared import WITHOUT_FEATURES
 from speaker_bases.kaldi_feats.trials import PUBLISHED_SIZES
 
 COLUMNS = (
-    "system,loss,corpus,trial_list,trials,targets,nontargets,backend,seed,eer_percent,eer_low,"
-    "eer_high,min_dcf_0.01,min_dcf_0.05,paper_eer_percent"
+    "system,loss,corpus,trial_list,trials,targets,nontargets,dropped,backend,seed,eer_percent,"
+    "eer_low,eer_high,min_dcf_0.01,min_dcf_0.05,paper_eer_percent"
 )
 
 
@@ -156,6 +158,23 @@ def test_the_papers_table_beside_voxceleb1(run, make_system, trial_list, small_o
         "| i-vector PLDA (as reported by Nagrani et al. 2017) | - | vox1-o | 8.80 | - |" in papers
     )
     assert "Synthetic" not in text
+
+
+def test_dropped_trials_are_counted_and_have_no_number_of_the_papers(
+    run, make_system, small_official_lists
+):
+    pairs = run.corpus.all_pairs()
+    run.corpus.write_trials("vox1-o", pairs)
+    gone = run.corpus.utterances[-1]
+    write_table(run.corpus.test / WITHOUT_FEATURES, {gone: run.corpus.utt2spk[gone]})
+    scores = rows(run.corpus, 3, [pair for pair in pairs if gone not in pair])
+    make_system("softmax", **the_papers("softmax")).write_scores("vox1-o", scores)
+    assert run("voxceleb1") == 0
+    (row,) = results(run)
+    assert (row["trials"], row["dropped"], row["paper_eer_percent"]) == ("55", "11", "")
+    text = (run.exp / "RESULTS.md").read_text()
+    assert "The list has 11 more trials, of utterances that have no features" in text
+    assert "| softmax | L_S | vox1-o | 7.78 | not run |" in text
 
 
 def test_gains_over_centre_loss_stand_beside_the_papers(run, make_system, small_official_lists):

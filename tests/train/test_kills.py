@@ -66,7 +66,9 @@ def state(run):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_training_ends_where_one_that_was_not_does(train, kind, tmp_path, request):
+def test_a_killed_training_ends_where_one_that_was_not_does(
+    train, kind, tmp_path, request, record_property
+):
     kills = request.config.getoption("--kills")
     if not kills and kind != "proposed2":
         pytest.skip("one kind of system, unless --kills says how often")
@@ -75,11 +77,13 @@ def test_a_killed_training_ends_where_one_that_was_not_does(train, kind, tmp_pat
     _, said = process.communicate()
     assert process.returncode == 0, said.decode()
     rng = np.random.default_rng(int(os.environ.get("KILLS_SEED", 0)))
+    killed_at_work = 0
     for _ in range(kills or 1):
         process = train(killed, kind)
         while not killed.checkpoints.is_dir() and process.poll() is None:
             time.sleep(0.01)  # not before there is something to lose
         time.sleep(rng.uniform(0, 1.5))
+        killed_at_work += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.communicate()
     process = train(killed, kind)
@@ -87,3 +91,4 @@ def test_a_killed_training_ends_where_one_that_was_not_does(train, kind, tmp_pat
     assert process.returncode == 0, said.decode()
     assert state(killed) == state(whole)
     assert not list(killed.path.rglob("*.tmp*"))
+    record_property("kills", killed_at_work)
