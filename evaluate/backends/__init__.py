@@ -55,8 +55,11 @@ class Backend(Protocol):
 
 BACKENDS: Registry[Backend] = Registry("back-end")
 
-from .bvector import BVector  # noqa: E402  they take `Backend` from here
+from .as_norm import AsNorm  # noqa: E402  they take `Backend` from here
+from .bvector import BVector  # noqa: E402
 from .cosine import Cosine  # noqa: E402
 
 BACKENDS.add("cosine", Cosine())
 BACKENDS.add("bvector", BVector())
+BACKENDS.add("as-norm-bases", AsNorm("bases"))
+BACKENDS.add("as-norm-means", AsNorm("means"))
