@@ -24,6 +24,7 @@ from .calibration import (
     min_cllr,
 )
 from .metrics import eer, min_dcf
+from .operating_points import named_thresholds, operating_points, spread_thresholds
 from .score_file import read_scores
 from .stamps import why_stale
 from .trial_list import TrialList, load_trial_list
@@ -127,6 +128,7 @@ def calibrate(
         "judged_on": _about(run, judged, backend)
         | {"folds": folds if judged is trials else None}
         | rates(llrs, judged_scores, judged.is_target),
+        **thresholds_and_rates(scores, trials),
     }
     with locked(run.lock, f"calibrating {run.path}"), atomic_write(path) as file:
         json.dump(about, file, indent=1)
@@ -153,6 +155,17 @@ def rates(llrs: np.ndarray, scores: np.ndarray, is_target: np.ndarray) -> dict[s
     return found
 
 
+def thresholds_and_rates(scores: np.ndarray, trials: TrialList) -> dict[str, dict]:
+    """The thresholds with a name, and error rates with intervals at thresholds all along."""
+    named = named_thresholds(scores, trials.is_target)
+    along = spread_thresholds(scores, trials.is_target)
+    thresholds = np.unique(np.concatenate([along, list(named.values())]))
+    speakers = trials.enrol_speakers, trials.test_speakers
+    points = operating_points(scores, trials.is_target, *speakers, thresholds)
+    columns = {"threshold": thresholds} | points
+    return {"thresholds": named, "points": {name: c.tolist() for name, c in columns.items()}}
+
+
 def read_calibration(path: Path) -> tuple[Calibration, dict]:
     """Read what `calibrate` wrote: the function, and all that the file says.
 
@@ -163,7 +176,9 @@ def read_calibration(path: Path) -> tuple[Calibration, dict]:
         about = json.loads(path.read_text(encoding="utf-8"))
         calibration = Calibration(float(about["scale"]), float(about["offset"]))
         good = calibration.scale > 0 and math.isfinite(calibration.scale + calibration.offset)
-        good &= all(isinstance(about[key], dict) for key in ("learnt_from", "judged_on"))
+        parts = ("learnt_from", "judged_on", "thresholds", "points")
+        good &= all(isinstance(about[key], dict) for key in parts)
+        good &= all(np.isfinite(np.array(c, float)).all() for c in about["points"].values())
     except FileNotFoundError:
         raise InputError(f"{path}: missing; calibrate the run's scores first") from None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
