@@ -58,7 +58,8 @@ def export(
             else, or the embeddings differ by more than `TOLERANCE`.
     """
     path = Path(path)
-    network = in_float32(load_embedder(run).backbone)
+    network = load_embedder(run).backbone
+    network(np.zeros((1, 32, network.input_shape[-1]), np.float32))  # exporters need a first call
     card = card_of(run, trial_list) | {"dim": int(network.output_shape[-1])}
     samples = _utterances(data_dir) if data_dir else _noise(network.input_shape[-1])
     with tempfile.TemporaryDirectory(dir=_folder(path), prefix=".export.") as folder:
@@ -82,17 +83,6 @@ def export(
         with atomic_write(path / "card.json" if path.is_dir() else _beside(path)) as file:
             json.dump(card, file, indent=1)
     return differences
-
-
-def in_float32(network: keras.Model) -> keras.Model:
-    """The same network with a dtype policy of float32, called once, as exporters need it."""
-    text = json.dumps(keras.saving.serialize_keras_object(network))
-    for policy in ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16"):
-        text = text.replace(f'"{policy}"', '"float32"')
-    twin = keras.saving.deserialize_keras_object(json.loads(text))
-    twin.set_weights(network.get_weights())
-    twin(np.zeros((1, 32, network.input_shape[-1]), np.float32))
-    return twin
 
 
 def _folder(path: Path) -> Path:
