@@ -50,11 +50,11 @@ def in_float32(model: keras.Model) -> keras.Model:
     Mixed precision is for training: what is computed afterwards should not depend on which units
     a machine has for it.
     """
-    text = whole = json.dumps(keras.saving.serialize_keras_object(model))
+    if {layer.dtype_policy.name for layer in model.layers} == {"float32"}:
+        return model
+    text = json.dumps(keras.saving.serialize_keras_object(model))
     for policy in ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16"):
         text = text.replace(f'"{policy}"', '"float32"')
-    if text == whole:
-        return model
     twin = keras.saving.deserialize_keras_object(json.loads(text))
     twin.set_weights(model.get_weights())
     return twin
