@@ -45,8 +45,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--backend",
-        help="how two embeddings are compared: cosine or bvector, or a plugin's (default: as the "
-        "run's config.yaml says, or else cosine)",
+        help="how two embeddings are compared: cosine, bvector or plda, or a plugin's (default: as "
+        "the run's config.yaml says, or else cosine)",
     )
     parser.add_argument(
         "--train-dir",
@@ -141,11 +141,19 @@ def _settings(run: RunDir, name: str, backend: Backend, given: list[str]) -> Map
             known = ", ".join(settings) or "none"
             raise InputError(f"--set {text}: the settings of {name} are {known}: KEY=VALUE")
         try:
-            settings[key] = type(settings[key])(value)
+            settings[key] = _parsed(value, type(settings[key]))
         except ValueError:
             kind = type(settings[key]).__name__
             raise InputError(f"--set {text}: {key} takes a value of type {kind}") from None
     return settings
+
+
+def _parsed(text: str, kind: type) -> bool | int | float | str:
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise ValueError(text)
+        return text == "true"
+    return kind(text)
 
 
 def _refuse_zeros(utterances: list[str], embeddings: np.ndarray, scp: Path) -> None:

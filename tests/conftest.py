@@ -69,6 +69,12 @@ def kaldi_golden() -> Path:
 
 
 @pytest.fixture(scope="session")
+def kaldi_golden_ivector() -> Path:
+    """What Kaldi's own programs compute of i-vectors and PLDA."""
+    return shared_data("kaldi-golden-ivector")
+
+
+@pytest.fixture(scope="session")
 def voxceleb_trials() -> Path:
     """VoxCeleb1's official original and cleaned trial lists."""
     return shared_data("voxceleb1-trials")
