@@ -16,6 +16,7 @@ from ..lock import locked
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
 from .backends import BACKENDS, Backend
+from .backends.enrolment import Enrolment, score_models
 from .refusals import refuse_trained_speakers
 from .score_file import write_scores
 from .stamps import score_stamp
@@ -123,9 +124,14 @@ def _score_list(run: RunDir, trials: TrialList, backend: str, embeddings_name: s
     row_of = {utterance: row for row, utterance in enumerate(utterances)}
     where = f"{scp} (was it too short for features?)"
     enrol, test = look_up(trials.trials, row_of, trials.path, where)
+    scorer = BACKENDS.find(backend)
     with stamp.renew():
         output.unlink(missing_ok=True)  # or, interrupted, the report would take the old ones
-        scores = BACKENDS.find(backend).scores(run, embeddings, enrol, test)
+        if trials.trials.models is None:
+            scores = scorer.scores(run, embeddings, enrol, test)
+        else:
+            models = Enrolment.of(trials.trials.models, enrol, row_of)
+            scores = score_models(scorer, run, embeddings, models, test)
         write_scores(output, trials.trials, scores)
     log.info("%s: %d trials", output, len(scores))
 

@@ -16,6 +16,10 @@ Setting = bool | int | float | str
 class Backend(Protocol):
     """A way to compare two embeddings, which may have to learn from the training set first.
 
+    A model of several utterances is scored as the mean of their unit embeddings, unless a back-end
+    has a rule of its own: a method ``model_scores(run, embeddings, models, test)``; see
+    `enrolment.score_models`.
+
     Attributes:
         settings: the names of its settings and their defaults; ``--set`` changes them.
     """

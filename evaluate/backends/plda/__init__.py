@@ -8,8 +8,9 @@ import numpy as np
 
 from ....files import content_digest
 from ....run_dir import RunDir
+from ..enrolment import Enrolment
 from .fitting import Settings, fit_plda
-from .model import load_model
+from .model import Model, load_model
 
 
 class PldaBackend:
@@ -32,6 +33,16 @@ class PldaBackend:
         self, run: RunDir, embeddings: np.ndarray, enrol: np.ndarray, test: np.ndarray
     ) -> np.ndarray:
         """See `Model.scores`."""
-        model = load_model(run)
-        model.refuse_misfits(run.plda, embeddings.shape[1])
-        return model.scores(embeddings, enrol, test)
+        return _loaded(run, embeddings).scores(embeddings, enrol, test)
+
+    def model_scores(
+        self, run: RunDir, embeddings: np.ndarray, models: Enrolment, test: np.ndarray
+    ) -> np.ndarray:
+        """See `Model.model_scores`."""
+        return _loaded(run, embeddings).model_scores(embeddings, models, test)
+
+
+def _loaded(run: RunDir, embeddings: np.ndarray) -> Model:
+    model = load_model(run)
+    model.refuse_misfits(run.plda, embeddings.shape[1])
+    return model

@@ -9,8 +9,9 @@ from ....command_line import InputError
 from ....kaldi_feats.objects import read_matrix, read_vector
 from ....run_dir import RunDir
 from ....stamp import Stamp
+from ..enrolment import Enrolment
 from .files import read_plda
-from .projection import Projection
+from .projection import Projection, with_length
 from .two_covariance import Plda
 
 
@@ -68,6 +69,28 @@ class Model:
         """
         vectors = self.plda.transformed(self.projection(embeddings), simple=self.simple)
         return self.plda.scores(vectors, np.ones(len(vectors), int), vectors, enrol, test)
+
+    def model_scores(
+        self, embeddings: np.ndarray, models: Enrolment, test: np.ndarray
+    ) -> np.ndarray:
+        """Score trials of models: of the mean of what their embeddings become, at its length.
+
+        Args:
+            embeddings: (utterances, dim).
+            models: the models, and that of each trial.
+            test: (trials,) int, the row of each trial's test utterance.
+
+        Returns:
+            (trials,) float64, log likelihood ratios.
+
+        Source: ivector-mean, ivector-normalize-length and ivector-plda-scoring --num-utts, as
+            Kaldi's recipes combine them.
+        """
+        vectors = self.projection(embeddings)
+        enrolled = with_length(models.means(vectors))
+        enrolled = self.plda.transformed(enrolled, models.counts, self.simple)
+        tested = self.plda.transformed(vectors, simple=self.simple)
+        return self.plda.scores(enrolled, models.counts, tested, models.enrol, test)
 
 
 def load_model(run: RunDir) -> Model:
