@@ -5,7 +5,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-ROOMS = ["speaker_bases", "kaldi_feats", "models", "losses", "train", "evaluate"]
+ROOMS = ["speaker_bases", "kaldi_feats", "ivector", "models", "losses", "train", "evaluate"]
 
 # The folder `speaker_bases/` is the package's root, and a folder `losses/` beside it is imported as
 # `speaker_bases.losses`: top-level packages called `models` or `evaluate` would clash with other

@@ -211,20 +211,29 @@ def read_text(file: BinaryIO) -> np.ndarray:
     Raises:
         ValueError: anything else.
     """
-    text = b"".join(_up_to_bracket(file)).strip()
-    if not text.startswith(b"["):
-        raise ValueError(_foreign(text[:5]))
-    body = text[1:-1]
-    is_matrix = b"\n" in body
-    rows = [line.split() for line in body.split(b"\n") if line.strip()] if body.strip() else []
+    rows, is_matrix = text_rows(file)
     if not rows or (not is_matrix and len(rows) != 1):
         raise ValueError("an empty array")
     if len({len(row) for row in rows}) != 1:
         raise ValueError("rows of different lengths")
+    array = np.array(rows)
+    return array if is_matrix else array[0]
+
+
+def text_rows(file: BinaryIO) -> tuple[list[list[float]], bool]:
+    """The rows of numbers from ``[`` up to ``]``, and whether they are of a matrix.
+
+    Raises:
+        ValueError: anything else.
+    """
+    text = b"".join(_up_to_bracket(file)).strip()
+    if not text.startswith(b"["):
+        raise ValueError(_foreign(text[:5]))
+    body = text[1:-1]
+    rows = [line.split() for line in body.split(b"\n") if line.strip()]
     if any(len(word) > LONGEST_NUMBER or b"_" in word for row in rows for word in row):
         raise ValueError("something that is not a number")
-    array = np.array([[float(word) for word in row] for row in rows])
-    return array if is_matrix else array[0]
+    return [[float(word) for word in row] for row in rows], b"\n" in body
 
 
 def _up_to_bracket(file: BinaryIO) -> Iterator[bytes]:

@@ -5,7 +5,9 @@ tokens ends with one blank; in a text file blanks of any kind stand between toke
 """
 
 import contextlib
+import math
 import os
+import re
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -13,8 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..command_line import InputError
-from ..files import atomic_write
-from .ark import open_ark, read_text, read_uncompressed
+from .ark import open_ark, read_text, read_uncompressed, text_rows
 
 LONGEST_TOKEN = 64
 
@@ -57,6 +58,77 @@ class ObjectReader:
             ValueError: anything but a whole matrix, or NaN or infinity in it.
         """
         return self._array(2)
+
+    def symmetric(self) -> np.ndarray:
+        """Read a symmetric matrix, of which the lower half is stored: float64 (dim, dim).
+
+        Raises:
+            ValueError: as `matrix`.
+        """
+        self._begin()
+        if self.binary:
+            packed = self._packed()
+        else:
+            rows, _ = text_rows(self._file)
+            if [len(row) for row in rows] != list(range(1, len(rows) + 1)):
+                raise ValueError("not the lower half of a matrix")
+            packed = np.array([number for row in rows for number in row])
+        dim = math.isqrt(2 * len(packed))
+        if not dim or not np.isfinite(packed).all():
+            raise ValueError("an empty matrix, NaN or infinity")
+        lower = np.zeros((dim, dim))
+        lower[np.tril_indices(dim)] = packed
+        return lower + np.tril(lower, -1).T
+
+    def _packed(self) -> np.ndarray:
+        head = self._file.read(8)
+        if len(head) != 8 or head[:3] not in (b"FP ", b"DP ") or head[3:4] != b"\4":
+            raise ValueError(f"expected a symmetric matrix, found {head!r}")
+        dtype = np.dtype("<f4" if head.startswith(b"F") else "<f8")
+        (dim,) = struct.unpack("<i", head[4:])
+        left = os.fstat(self._file.fileno()).st_size - self._file.tell()
+        size = dim * (dim + 1) // 2 * dtype.itemsize
+        if dim <= 0 or size > left:
+            raise ValueError(f"its header says {dim} rows, and the file ends before")
+        return np.frombuffer(self._file.read(size), dtype)
+
+    def nothing(self) -> None:
+        """Read a matrix without rows.
+
+        Raises:
+            ValueError: there is something in it.
+        """
+        self._begin()
+        if self.binary:
+            head = self._file.read(13)
+            empty = head[:3] in (b"FM ", b"DM ") and head[3:] == b"\4\0\0\0\0" * 2
+        else:
+            empty = text_rows(self._file)[0] == []
+        if not empty:
+            raise ValueError("expected a matrix without rows")
+
+    def integer(self) -> int:
+        """Read a whole number of 32 bits; raises ValueError for anything else."""
+        return int(self._number(b"\4", "<i", rb"-?\d{1,10}"))
+
+    def number(self) -> float:
+        """Read a number in double precision; raises ValueError for anything else."""
+        value = float(self._number(b"\10", "<d", rb"[-+.\deE]{1,40}"))
+        if not math.isfinite(value):
+            raise ValueError(f"expected a finite number, found {value}")
+        return value
+
+    def _number(self, size: bytes, form: str, text: bytes) -> int | float | bytes:
+        if not self.binary:
+            word = self._token()
+            if not re.fullmatch(text, word):
+                raise ValueError(f"expected a number, found {word!r}")
+            return word
+        self._begin()
+        data = self._file.read(1 + size[0])
+        if data[:1] != size or len(data) != 1 + size[0]:
+            raise ValueError(f"expected a number of {size[0]} bytes, found {data!r}")
+        return struct.unpack(form, data[1:])[0]
 
     def end(self) -> None:
         """Raise a ValueError unless everything has been read."""
@@ -126,43 +198,6 @@ def reading(path: str | os.PathLike, what: str) -> Iterator[ObjectReader]:
         raise InputError(f"{path}: not {what}: {error}") from None
 
 
-class ObjectWriter:
-    """Writes the parts of one object in their order.
-
-    Args:
-        file: the file, open and empty.
-        binary: whether as Kaldi's ``--binary=true`` or as text.
-    """
-
-    def __init__(self, file: BinaryIO, binary: bool):
-        self._file = file
-        self._binary = binary
-        if binary:
-            file.write(b"\0B")
-
-    def token(self, token: str) -> None:
-        self._file.write(f"{token} ".encode())
-
-    def array(self, array: np.ndarray) -> None:
-        """A vector (dim,) or matrix (rows, columns), in double precision."""
-        array = np.asarray(array, "<f8")
-        if self._binary:
-            self._file.write(b"DM " if array.ndim == 2 else b"DV ")
-            self._file.write(b"".join(b"\4" + struct.pack("<i", size) for size in array.shape))
-            self._file.write(array.tobytes())
-            return
-        rows = [" ".join(map(repr, row)) for row in np.atleast_2d(array).tolist()]
-        text = f" [ {rows[0]} ]\n" if array.ndim == 1 else " [\n  " + "\n  ".join(rows) + " ]\n"
-        self._file.write(text.encode())
-
-
-@contextlib.contextmanager
-def writing(path: str | os.PathLike, binary: bool = True) -> Iterator[ObjectWriter]:
-    """Write the parts of an object within the block; the file appears whole or not at all."""
-    with atomic_write(path, "wb") as file:
-        yield ObjectWriter(file, binary)
-
-
 def read_matrix(path: str | os.PathLike) -> np.ndarray:
     """A file of one matrix, such as ``lda.mat``: float64 (rows, columns).
 
@@ -181,9 +216,3 @@ def read_vector(path: str | os.PathLike) -> np.ndarray:
     """
     with reading(path, "a vector of Kaldi's") as reader:
         return reader.vector()
-
-
-def write_array(path: str | os.PathLike, array: np.ndarray, binary: bool = True) -> None:
-    """Write a file of one vector (dim,) or matrix (rows, columns)."""
-    with writing(path, binary) as writer:
-        writer.array(array)

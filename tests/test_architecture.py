@@ -9,6 +9,7 @@ import pytest
 GROUND = "speaker_bases"
 ROOMS = {  # what each may import beside the ground floor
     "kaldi_feats": set(),
+    "ivector": {"kaldi_feats"},
     "models": set(),
     "losses": set(),
     "train": {"kaldi_feats", "models", "losses"},

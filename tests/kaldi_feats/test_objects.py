@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 from speaker_bases.command_line import InputError
-from speaker_bases.kaldi_feats.objects import (
-    read_matrix,
-    read_vector,
-    reading,
-    write_array,
-    writing,
-)
+from speaker_bases.kaldi_feats.object_writer import write_array, writing
+from speaker_bases.kaldi_feats.objects import read_matrix, read_vector, reading
 
 VECTOR = np.array([0.1, -2.5e-300, 1 / 3])
 MATRIX = np.random.default_rng(0).normal(size=(4, 3))
@@ -32,11 +27,20 @@ def test_parts_are_read_in_their_order(tmp_path, binary):
         writer.token("<A>")
         writer.array(VECTOR)
         writer.array(MATRIX)
+        writer.nothing()
+        writer.integer(-7)
+        writer.symmetric(MATRIX.T @ MATRIX)
+        writer.number(1 / 3)
         writer.token("</A>")
     with reading(path, "an A") as reader:
         reader.expect("<A>")
         np.testing.assert_array_equal(reader.vector(), VECTOR)
         np.testing.assert_array_equal(reader.matrix(), MATRIX)
+        reader.nothing()
+        assert reader.integer() == -7
+        lower = np.tril(MATRIX.T @ MATRIX)
+        np.testing.assert_array_equal(reader.symmetric(), lower + np.tril(lower, -1).T)
+        assert reader.number() == 1 / 3
         reader.expect("</A>")
 
 

@@ -2,7 +2,8 @@
 
 import os
 
-from ....kaldi_feats.objects import reading, writing
+from ....kaldi_feats.object_writer import writing
+from ....kaldi_feats.objects import reading
 from .two_covariance import Plda
 
 

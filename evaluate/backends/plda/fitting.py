@@ -8,7 +8,8 @@ import numpy as np
 
 from ....command_line import InputError
 from ....files import content_digest
-from ....kaldi_feats.objects import read_matrix, read_vector, write_array
+from ....kaldi_feats.object_writer import write_array
+from ....kaldi_feats.objects import read_matrix, read_vector
 from ....lock import locked
 from ....run_dir import RunDir
 from ....stamp import Stamp

@@ -12,7 +12,8 @@ from speaker_bases.evaluate.stamps import why_stale
 from speaker_bases.evaluate.trial_list import load_trial_list
 from speaker_bases.files import digest
 from speaker_bases.kaldi_feats.data_dir import write_table
-from speaker_bases.kaldi_feats.objects import read_matrix, read_vector, write_array
+from speaker_bases.kaldi_feats.object_writer import write_array
+from speaker_bases.kaldi_feats.objects import read_matrix, read_vector
 from speaker_bases.kaldi_feats.reader import read_vectors
 
 DIM = 6
