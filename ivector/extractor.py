@@ -76,15 +76,31 @@ class Extractor:
             quadratics[component] = (left.T @ right)[rows, columns]
         return quadratics
 
+    def quadratic(self, counts: np.ndarray) -> np.ndarray:
+        """The sum over the components of their counts times M_i' S_i^-1 M_i.
+
+        Args:
+            counts: (components,).
+
+        Returns:
+            (ivector_dim, ivector_dim).
+        """
+        lower = np.zeros((self.ivector_dim, self.ivector_dim))
+        lower[np.tril_indices(self.ivector_dim)] = counts @ self._quadratics
+        return lower + np.tril(lower, -1).T
+
+    def linear(self, statistics: Statistics) -> np.ndarray:
+        """The sum of M_i' S_i^-1 X_i, (ivector_dim,)."""
+        return statistics.sums.ravel() @ self._projections
+
     def ivector(self, statistics: Statistics) -> np.ndarray:
         """The mean of w less its offset, (ivector_dim,) float64.
 
         Source: ivector-extract.
         """
-        precision = np.zeros((self.ivector_dim, self.ivector_dim))
-        precision[np.tril_indices(self.ivector_dim)] = statistics.counts @ self._quadratics
+        precision = self.quadratic(statistics.counts)
         precision[np.diag_indices(self.ivector_dim)] += 1.0
-        linear = statistics.sums.ravel() @ self._projections
+        linear = self.linear(statistics)
         linear[0] += self.offset
         factor = linalg.cho_factor(precision, lower=True, overwrite_a=True)
         mean = linalg.cho_solve(factor, linear)
