@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...command_line import InputError
 from ...run_dir import RunDir
+
+if TYPE_CHECKING:
+    from . import Backend  # which imports this module
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Enrolment:
 
 
 def score_models(
-    backend, run: RunDir, embeddings: np.ndarray, models: Enrolment, test: np.ndarray
+    backend: "Backend", run: RunDir, embeddings: np.ndarray, models: Enrolment, test: np.ndarray
 ) -> np.ndarray:
     """Score trials of models, by the back-end's own rule or of the mean of unit embeddings.
 
