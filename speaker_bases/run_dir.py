@@ -49,6 +49,22 @@ class RunDir:
         self.plda_mean = self.path / "plda" / "mean.vec"
         self.plda_done = self.path / "plda" / ".done"
 
+    def cohort(self, name: str) -> Path:
+        """The impostors that scores are normalised by."""
+        return self.path / f"cohort.{name}.npz"
+
+    def cohort_done(self, name: str) -> Path:
+        """The stamp of those impostors."""
+        return self.path / f".cohort.{name}.npz.done"
+
+    def calibration(self, trial_list: str, backend: str) -> Path:
+        """What turns the scores of one back-end into log-likelihood ratios."""
+        return self.path / "calibration" / f"{trial_list}.{backend}.json"
+
+    def calibrations(self) -> Iterator[Path]:
+        """Every file of `calibration`."""
+        return iter(sorted((self.path / "calibration").glob("[!.]*.json")))
+
     @property
     def system(self) -> str:
         """The name of the folder that holds the system's seeds."""

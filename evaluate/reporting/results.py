@@ -13,6 +13,7 @@ import pandas as pd
 from ...files import atomic_write
 from ...run_dir import RunDir, runs
 from ..backends import BACKENDS
+from ..calibrate import judged
 from ..interval import eer_interval
 from ..metrics import DetCurve, det_curve, eer, min_dcf
 from ..refusals import refuse_trained_speakers
@@ -26,6 +27,9 @@ from .comparable import (
     where_the_paper_is_otherwise_or_silent,
 )
 from .paper import paper_eer, position
+
+LLR_COLUMNS = ["cllr", "min_cllr", "act_dcf_0.01", "act_dcf_0.05"]
+"""What log-likelihood ratios cost, where the scores are calibrated."""
 
 COLUMNS = [
     "system",
@@ -43,6 +47,7 @@ COLUMNS = [
     "eer_high",
     "min_dcf_0.01",
     "min_dcf_0.05",
+    *LLR_COLUMNS,
     "paper_eer_percent",
 ]
 """Of results.csv; the rates in percent, the interval's ends too; `dropped`: trials that the list
@@ -142,6 +147,7 @@ def result_of(run: RunDir, config: dict, trials: TrialList, backend: str, corpus
     whole = not trials.trials.dropped
     papers = paper_eer(config, corpus, trials.name, backend) if whole else math.nan
     about["paper_eer_percent"] = papers
+    about |= dict.fromkeys(LLR_COLUMNS, math.nan) | judged(run, trials.name, backend)
     return _evaluate(scores, trials, _counts(trials) | about)
 
 

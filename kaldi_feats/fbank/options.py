@@ -202,3 +202,36 @@ def feature_settings(data_dir: str | os.PathLike) -> dict[str, str]:
         name, _, value = option.removeprefix("--").partition("=")
         settings[name] = value
     return settings
+
+
+def parse_settings(settings: Mapping[str, str]) -> tuple[dict[str, bool | int | float | str], int]:
+    """The inverse of `feature_settings`.
+
+    Returns:
+        Every option as `read_options` has it, and the frames that the sliding mean is taken over.
+
+    Raises:
+        InputError: a setting is unknown or out of range, or the sliding mean is another than the
+            stage's.
+    """
+    options, sliding = dict(DEFAULTS), {}
+    try:
+        for name, text in settings.items():
+            if name in ("center", "norm-vars", "cmn-window"):
+                sliding[name] = str(text)
+                continue
+            options[name] = _parsed(name, text)
+        if (sliding.get("center"), sliding.get("norm-vars")) != ("true", "false"):
+            raise ValueError("the sliding mean is not centred, or variances are normalised")
+        window = int(sliding.get("cmn-window", ""))
+        if window < 1:
+            raise ValueError(f"--cmn-window must be at least 1, found {window}")
+    except ValueError as error:
+        raise InputError(f"settings of the features: {error}") from None
+    return options, window
+
+
+def _parsed(name: str, text: str) -> bool | int | float | str:
+    known, value = _parse(f"--{name}={text}")
+    _check(known, value)
+    return value

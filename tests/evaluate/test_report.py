@@ -7,8 +7,10 @@ import copy
 import csv
 import re
 
+import numpy as np
 import pytest
 
+from speaker_bases.evaluate.calibrate import main as calibrate
 from speaker_bases.evaluate.report import main
 from speaker_bases.evaluate.reporting.comparable import FEATURES, GIVEN, KALDIS, TRAINING_SETS
 from speaker_bases.evaluate.score import main as score
@@ -18,7 +20,8 @@ from speaker_bases.kaldi_feats.trials import PUBLISHED_SIZES
 
 COLUMNS = (
     "system,loss,corpus,trial_list,trials,targets,nontargets,dropped,backend,seed,eer_percent,"
-    "eer_low,eer_high,min_dcf_0.01,min_dcf_0.05,paper_eer_percent"
+    "eer_low,eer_high,min_dcf_0.01,min_dcf_0.05,cllr,min_cllr,act_dcf_0.01,act_dcf_0.05,"
+    "paper_eer_percent"
 )
 
 
@@ -129,6 +132,24 @@ def test_results_md_as_it_is_printed(run, make_system, capsys):
     not_run = r"\| proposed2 \| L_H \+ L_BC \| not run \|( +\|){4}"
     assert any(re.fullmatch(not_run, line) for line in table)
     assert len(table) == 2 + 7 and "vox2_center" not in text  # Table 2's, and the baseline
+
+
+def test_what_ratios_cost_stands_beside_where_scores_are_calibrated(run, make_system):
+    rng = np.random.default_rng(0)
+    scores = [(a, b, s + float(rng.normal())) for a, b, s in rows(run.corpus, 0)]
+    system = make_system("softmax")
+    system.write_scores("synthetic", scores)
+    make_system("center").write_scores("synthetic", scores)
+    where = ["--run", system.path, "--data-dir", run.corpus.test, "--list", "synthetic"]
+    assert calibrate([str(word) for word in [*where, "--folds", "4"]]) == 0
+    assert run() == 0
+    first, second = results(run)
+    assert float(first["cllr"]) >= float(first["min_cllr"]) > 0 and first["act_dcf_0.05"]
+    assert second["cllr"] == second["act_dcf_0.01"] == ""
+    table = [line for line in (run.exp / "RESULTS.md").read_text().splitlines() if "|" in line]
+    assert table[0].endswith("| C_llr | min C_llr | DCF p=0.01 | DCF p=0.05 |")
+    figures = [f"{float(first[column]):.3f}" for column in ("cllr", "min_cllr")]
+    assert f"| {' | '.join(figures)} |" in table[2]
 
 
 def test_no_number_of_the_paper_beside_another_corpus(run, make_system):

@@ -24,8 +24,12 @@ rows = ResNetTable(4, (1, 2), (4, 8), (1, 1), ((1, 1), (2, 2)), None)
 NETWORKS.add("tiny", partial(resnet34, rows))
 """
 KINDS = {
-    "proposed2": ["losses.hard_negative.num_negatives=2", "schedule={name: cosine}"],
-    "center": ["optimizer.use_ema=true"],
+    "proposed2": [
+        "batch.size=6",
+        "losses.hard_negative.num_negatives=2",
+        "schedule={name: cosine}",
+    ],
+    "center": ["batch.size=6", "optimizer.use_ema=true"],
     "ge2e": ["batch={speakers: 3, crops_per_speaker: 2}"],
 }
 SIZE = ["network=tiny", "crops_per_utterance=8", "epochs=4"]
@@ -42,12 +46,7 @@ def train(project_root, make_data, tmp_path):
         command = [sys.executable, "-m", "speaker_bases.train", "--plugin", tmp_path / "tiny.py"]
         command += ["--system", project_root / "conf" / "systems" / f"{kind}.yaml"]
         command += ["--corpus", tmp_path / "corpus.yaml", "--data-dir", data, "--run", run.path]
-        settings = [*SIZE, *KINDS[kind]]
-        if kind != "ge2e":
-            settings.append("batch.size=6")
-        else:
-            command += ["--set", "batch=null"]
-        for setting in settings:
+        for setting in [*SIZE, *KINDS[kind]]:
             command += ["--set", setting]
         return subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=tmp_path
