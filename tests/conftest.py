@@ -70,7 +70,7 @@ def kaldi_golden() -> Path:
 
 @pytest.fixture(scope="session")
 def kaldi_golden_ivector() -> Path:
-    """What Kaldi's own programs compute of i-vectors and PLDA."""
+    """A small i-vector and PLDA system, every file computed by Kaldi's own programs."""
     return shared_data("kaldi-golden-ivector")
 
 
