@@ -5,7 +5,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-ROOMS = ["speaker_bases", "kaldi_feats", "models", "losses", "train", "evaluate", "verify"]
+ROOMS = ["speaker_bases", "kaldi_feats", "ivector", "models", "losses"]
+ROOMS += ["train", "evaluate", "verify"]
 
 # The folder `speaker_bases/` is the package's root, and a folder `losses/` beside it is imported as
 # `speaker_bases.losses`: top-level packages called `models` or `evaluate` would clash with other

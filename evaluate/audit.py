@@ -77,6 +77,7 @@ def audit_run(audit: Audit, run: RunDir, data_dir: Path) -> None:
         if path.is_file():
             _audit_model(audit, path)
     audit.stamp(run.bvector_done, "stage 4")
+    audit.stamp(run.plda_done, "stage 4")
     embeddings, scores = run.embeddings("any").parent, run.scores("any").parent
     for scp in sorted(embeddings.glob("[!.]*.scp")):
         audit.of(lambda scp=scp: read_vectors(scp))

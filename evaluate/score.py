@@ -16,6 +16,7 @@ from ..lock import locked
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
 from .backends import BACKENDS, Backend
+from .backends.enrolment import Enrolment, score_models
 from .refusals import refuse_trained_speakers
 from .score_file import write_scores
 from .stamps import score_stamp
@@ -45,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--backend",
-        help="how two embeddings are compared: cosine or bvector, or a plugin's (default: as the "
-        "run's config.yaml says, or else cosine)",
+        help="how two embeddings are compared: cosine, bvector or plda, or a plugin's (default: as "
+        "the run's config.yaml says, or else cosine)",
     )
     parser.add_argument(
         "--train-dir",
@@ -123,9 +124,14 @@ def _score_list(run: RunDir, trials: TrialList, backend: str, embeddings_name: s
     row_of = {utterance: row for row, utterance in enumerate(utterances)}
     where = f"{scp} (was it too short for features?)"
     enrol, test = look_up(trials.trials, row_of, trials.path, where)
+    scorer = BACKENDS.find(backend)
     with stamp.renew():
         output.unlink(missing_ok=True)  # or, interrupted, the report would take the old ones
-        scores = BACKENDS.find(backend).scores(run, embeddings, enrol, test)
+        if trials.trials.models is None:
+            scores = scorer.scores(run, embeddings, enrol, test)
+        else:
+            models = Enrolment.of(trials.trials.models, enrol, row_of)
+            scores = score_models(scorer, run, embeddings, models, test)
         write_scores(output, trials.trials, scores)
     log.info("%s: %d trials", output, len(scores))
 
@@ -141,11 +147,19 @@ def _settings(run: RunDir, name: str, backend: Backend, given: list[str]) -> Map
             known = ", ".join(settings) or "none"
             raise InputError(f"--set {text}: the settings of {name} are {known}: KEY=VALUE")
         try:
-            settings[key] = type(settings[key])(value)
+            settings[key] = _parsed(value, type(settings[key]))
         except ValueError:
             kind = type(settings[key]).__name__
             raise InputError(f"--set {text}: {key} takes a value of type {kind}") from None
     return settings
+
+
+def _parsed(text: str, kind: type) -> bool | int | float | str:
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise ValueError(text)
+        return text == "true"
+    return kind(text)
 
 
 def _refuse_zeros(utterances: list[str], embeddings: np.ndarray, scp: Path) -> None:

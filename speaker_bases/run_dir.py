@@ -44,6 +44,10 @@ class RunDir:
         self.bvector = self.path / "bvector.keras"
         self.bvector_log = self.path / "bvector.csv"
         self.bvector_done = self.path / ".bvector.done"
+        self.plda = self.path / "plda" / "plda"
+        self.plda_lda = self.path / "plda" / "lda.mat"
+        self.plda_mean = self.path / "plda" / "mean.vec"
+        self.plda_done = self.path / "plda" / ".done"
 
     def cohort(self, name: str) -> Path:
         """The impostors that scores are normalised by."""

@@ -220,7 +220,7 @@ def _counts(trials: TrialList) -> dict:
         "targets": targets,
         "nontargets": len(trials) - targets,
         "dropped": trials.trials.dropped,
-        "utterances": len({*trials.trials.enrol, *trials.trials.test}),
+        "utterances": len(trials.trials.utterances),
         "speakers": len(trials.speakers_in_trials()),
     }
 
