@@ -21,14 +21,21 @@
 stage=0                     # first stage to run
 stop_stage=5                # last stage to run
 conf=conf                   # folder of systems/*.yaml and corpora/*.yaml
-corpus=synthetic            # one of conf/corpora: synthetic, librispeech, voxceleb1 or voxceleb2
+corpus=synthetic            # one of conf/corpora: synthetic, librispeech, voxceleb1, voxceleb2, or
+                            # speech of your own: folders, kaldi
 corpus_dir=                 # where the corpus is (not for synthetic, which is made under --data)
 test_corpus_dir=            # voxceleb2: where VoxCeleb1 is, which is all for test
 download=false              # librispeech: fetch the public mini-librispeech into --corpus-dir
-trials=                     # librispeech: trial list in VoxCeleb's format, or a folder of lists;
-                            # without it, all pairs
-                            # voxceleb: folder of the official lists, or one list; without it,
-                            # those in VoxCeleb1's folder
+train_dirs=                 # folders: those that hold a folder for each training speaker
+test_dirs=                  # folders: the same for test
+train_data=                 # kaldi: data directory of the training speakers
+test_data=                  # kaldi: data directory of the test speakers
+scp_root=                   # kaldi: where relative paths in its scp files start; without it the
+                            # folder that this is called from
+trials=                     # trial lists, and folders of them
+                            # librispeech: without it, all pairs
+                            # voxceleb: without it, those in VoxCeleb1's folder
+                            # folders, kaldi: without it, trials are drawn
 systems=                    # which of conf/systems/*.yaml; without it those that the corpus's file
                             # names
 seeds="0"                   # one training for each system and seed
@@ -61,7 +68,9 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # shellcheck source=kaldi_feats/parse_options.sh
 . kaldi_feats/parse_options.sh
 [ $# -eq 0 ] || fail_usage "unexpected argument $1"
-take_paths_from "$caller" conf corpus_dir test_corpus_dir trials data exp fbank_config
+take_paths_from "$caller" conf corpus_dir test_corpus_dir train_data test_data scp_root data exp \
+  fbank_config
+split_paths_from "$caller" trials train_dirs test_dirs
 [[ $plugin != *.py ]] || take_paths_from "$caller" plugin
 
 for name in nj epochs; do # without them the tools decide
@@ -117,9 +126,12 @@ runs_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 if runs_stage 0; then
   begin_stage 0 "$corpus -> data directories in $data"
   from=()
-  [ -z "$corpus_dir" ] || from+=(--corpus-dir "$corpus_dir")
-  [ -z "$test_corpus_dir" ] || from+=(--test-corpus-dir "$test_corpus_dir")
-  [ -z "$trials" ] || from+=(--trials "$trials")
+  [ -z "$train_data" ] || scp_root=${scp_root:-$caller}
+  for name in corpus_dir test_corpus_dir train_dirs test_dirs train_data test_data scp_root trials; do
+    [ -n "${!name}" ] || continue
+    mapfile -t values <<< "${!name}"
+    from+=("--${name//_/-}" "${values[@]}")
+  done
   [ "$download" = false ] || from+=(--download)
   [ "$allow_missing" = false ] || from+=(--allow-missing)
   run_logged "$data/log/prepare.log" python -m speaker_bases.kaldi_feats.prepare "$corpus" \

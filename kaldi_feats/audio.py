@@ -1,10 +1,13 @@
 """Recordings as wav.scp names them: plain files, or Kaldi pipes ending in ``|``."""
 
 import io
+import logging
 import os
 import re
 import shlex
 import shutil
+import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +16,21 @@ import soundfile
 from ..command_line import InputError
 from .pipe import Limits, output_of
 
+log = logging.getLogger(__name__)
+
 # Any of these turns what Kaldi cannot read into 16-bit wav on its standard output.
 CONVERTERS = {
     "flac": "flac -c -d -s {} |",
     "sox": "sox {} -t wav -e signed-integer -b 16 - |",
     "ffmpeg": "ffmpeg -nostdin -v error -i {} -f wav -c:a pcm_s16le - |",
 }
+# What libsndfile reads, in the order in which one is taken where an utterance is there in several.
+_READ = """
+    .wav .wave .flac .aiff .aif .aifc .au .snd .caf .w64 .rf64 .sph .ogg .oga .opus .mp3
+"""
+READ = _READ.split()
+# What is read through ffmpeg.
+CONVERTED = [".m4a", ".mp4", ".aac", ".amr", ".wma", ".webm"]
 _LIMITS = Limits()
 # Commands that a shell only splits at blanks.
 _UNQUOTED = re.compile(r"[\w \t@%+=:,./-]*", re.ASCII)
@@ -44,6 +56,20 @@ def is_pipe(source: str) -> bool:
     return source.endswith("|")
 
 
+def source_of_file(path: str) -> str:
+    """The value of wav.scp that reads a file: its path, or a pipe of ffmpeg."""
+    if os.path.splitext(path)[1].lower() in CONVERTED:
+        return CONVERTERS["ffmpeg"].format(shlex.quote(path))
+    return path
+
+
+def warn_without_ffmpeg(sources: Iterable[str]) -> None:
+    """Warn if a value of wav.scp begins with a command that is not there."""
+    start = CONVERTERS["ffmpeg"].split()[0]
+    if any(map(is_pipe, sources)) and shutil.which(start) is None:
+        log.warning("m4a files are read through ffmpeg, which is not installed on this machine")
+
+
 def words_of(pipe: str) -> list[str]:
     """The words of a pipe's command as a shell splits it, but ``$``, ``~`` and ``*`` stay."""
     command = pipe[:-1]
@@ -55,6 +81,28 @@ def words_of(pipe: str) -> list[str]:
         return list(lexer)
     except ValueError:  # a quote that is not closed, of which the shell will complain
         return command.split()
+
+
+def state_of_source(source: str) -> list:
+    """Changes with the recording that a value of wav.scp stands for: sizes and dates of files."""
+    if not is_pipe(source):
+        try:
+            status = os.stat(source)
+        except OSError:  # to be skipped as broken, or an error by now
+            return ["absent"]
+        return [status.st_size, status.st_mtime_ns]
+    return [state for word in words_of(source) if (state := _state_of_word(word))]
+
+
+def _state_of_word(word: str) -> list | None:
+    """A word of a command with its size and date, if it is the path of a file."""
+    if word.startswith("-"):
+        return None
+    try:
+        status = os.stat(word)
+    except (OSError, ValueError):
+        return None
+    return [word, status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
 
 
 def read_recording(source: str, where: str, limits: Limits = _LIMITS) -> Recording:

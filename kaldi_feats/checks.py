@@ -11,6 +11,7 @@ from pathlib import Path
 from ..command_line import InputError
 from .ark import parse_place
 from .data_dir import is_count, quoted, read_table, shown, table_lines
+from .segments import parse_segment
 
 # So many recordings that are not there are listed.
 LISTED = 20
@@ -44,15 +45,37 @@ def validate_data_dir(path: str | os.PathLike, features: bool = False, audio: bo
 def _check_tables(folder: Path, audio: bool) -> int:
     speakers = _Speakers(folder)
     absent = _AbsentAudio(folder / "wav.scp")
+    segmented = (folder / "segments").exists()
     number = 0
-    rows = _joined(folder, "wav.scp", "utt2spk")
+    rows = _joined(folder, "segments" if segmented else "wav.scp", "utt2spk")
     for number, (utterance, source, speaker) in enumerate(rows, start=1):
         speakers.add(number, utterance, speaker)
-        if audio:
+        if audio and not segmented:
             absent.look(number, utterance, source)
     speakers.finish()
+    if segmented:
+        _check_segments(folder, absent if audio else None)
     absent.finish()
     return number
+
+
+def _check_segments(folder: Path, absent: "_AbsentAudio | None") -> None:
+    recordings = set()
+    for number, (recording, source) in enumerate(table_lines(folder / "wav.scp"), start=1):
+        recordings.add(recording)
+        if absent:
+            absent.look(number, recording, source)
+    for number, (utterance, value) in enumerate(table_lines(folder / "segments"), start=1):
+        where = f"{folder / 'segments'}:{number}"
+        try:
+            segment = parse_segment(value)
+        except ValueError as error:
+            raise InputError(f"{where}: {error} (of {quoted(utterance)}); correct it") from None
+        if segment.recording not in recordings:
+            raise InputError(
+                f"{where}: the recording {quoted(segment.recording)} is not in wav.scp; add it "
+                "there or remove this line"
+            )
 
 
 def _joined(folder: Path, first: str, second: str) -> Iterator[tuple[str, str, str]]:
@@ -65,11 +88,12 @@ def _joined(folder: Path, first: str, second: str) -> Iterator[tuple[str, str, s
         for _ in rows:  # a line further down that is out of order is the better explanation
             pass
         if other is None or (one is not None and one[0] < other[0]):
-            raise _not_in(folder, first, number, one[0], second)
-        raise _not_in(folder, second, number, other[0], first)
+            raise not_in(folder, first, number, one[0], second)
+        raise not_in(folder, second, number, other[0], first)
 
 
-def _not_in(folder: Path, name: str, number: int, utterance: str, other: str) -> InputError:
+def not_in(folder: Path, name: str, number: int, utterance: str, other: str) -> InputError:
+    """The error that an utterance on a line of one table is not in the other."""
     return InputError(
         f"{folder / name}:{number}: the utterance {quoted(utterance)} is not in {other}; "
         "add it there or remove this line"
@@ -186,7 +210,7 @@ def _check_features(folder: Path) -> None:
     for number, (utterance, _) in enumerate(table_lines(folder / "feats.scp"), start=1):
         # Both are sorted: what is passed over here is not looked for later.
         if not any(utterance == other for other, _ in known):
-            raise _not_in(folder, "feats.scp", number, utterance, "utt2spk")
+            raise not_in(folder, "feats.scp", number, utterance, "utt2spk")
     archives: set[str] = set()
     rows = _joined(folder, "feats.scp", "utt2num_frames")
     for number, (utterance, value, count) in enumerate(rows, start=1):

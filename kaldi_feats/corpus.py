@@ -6,12 +6,11 @@ that as Kaldi data directories.
 
 import contextlib
 import hashlib
-import json
 import logging
 import os
 import re
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..command_line import InputError
@@ -19,7 +18,8 @@ from ..files import atomic_write
 from ..lock import locked
 from ..stamp import Stamp
 from .checks import validate_data_dir
-from .data_dir import format_table, spk2utt_of, write_data_dir
+from .data_dir import write_table
+from .data_set import DataSet
 from .trials import Trials, format_trials
 
 log = logging.getLogger(__name__)
@@ -27,40 +27,6 @@ log = logging.getLogger(__name__)
 # Names become those of files, cells of tables in Markdown and HTML, and words of commands.
 NAME = re.compile(r"\w[\w.,+=@-]*")
 SPEAKER_OR_UTTERANCE = re.compile(r"[\w.,+=@~:#%-]+")
-
-
-@dataclass
-class DataSet:
-    """The utterances of one set.
-
-    Args:
-        wav_scp: utterance -> absolute path of its audio.
-        utt2spk: utterance -> speaker.
-    """
-
-    wav_scp: dict[str, str] = field(default_factory=dict)
-    utt2spk: dict[str, str] = field(default_factory=dict)
-
-    def add(self, utterance: str, speaker: str, audio: str | os.PathLike) -> None:
-        self.wav_scp[utterance] = os.path.abspath(audio)
-        self.utt2spk[utterance] = speaker
-
-    def tables(self) -> dict[str, str]:
-        """The text of each file of the data directory."""
-        return {
-            "wav.scp": format_table(self.wav_scp),
-            "utt2spk": format_table(self.utt2spk),
-            "spk2utt": format_table(spk2utt_of(self.utt2spk)),
-        }
-
-    def fingerprint(self) -> str:
-        """Changes with an id, a speaker, a path, or the size or date of an audio file."""
-        rows = []
-        for utterance, path in sorted(self.wav_scp.items()):
-            status = os.stat(path)
-            speaker = self.utt2spk[utterance]
-            rows.append((utterance, speaker, path, status.st_size, status.st_mtime_ns))
-        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 @dataclass
@@ -139,7 +105,7 @@ def _refuse_awkward_names(corpus: Corpus) -> None:
             for name in (speaker, utterance):
                 if not SPEAKER_OR_UTTERANCE.fullmatch(name):
                     raise InputError(
-                        f"{data_set.wav_scp[utterance]}: the name {name!r}: speakers and "
+                        f"{data_set.source_of(utterance)}: the name {name!r}: speakers and "
                         "utterances are made of letters, digits and _.,+=@~:#%-, as they stand in "
                         "tables and commands; rename the file or folder"
                     )
@@ -154,11 +120,11 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _inputs(data_set: DataSet) -> dict:
-    return {"utterances": len(data_set.wav_scp), "fingerprint": data_set.fingerprint()}
+    return {"utterances": len(data_set.utt2spk), "fingerprint": data_set.fingerprint()}
 
 
 def _as_written(folder: Path, data_set: DataSet) -> bool:
-    return _same_texts(folder, data_set.tables())
+    return _same_texts(folder, data_set.texts())
 
 
 def _same_texts(folder: Path, texts: dict[str, str]) -> bool:
@@ -199,8 +165,9 @@ def _text(path: Path) -> str | None:
 
 def _write_beside(folder: Path, data_set: DataSet) -> None:
     _remove(folder)
-    write_data_dir(folder, data_set.wav_scp, data_set.utt2spk)
-    validate_data_dir(folder)
+    for name, table in data_set.tables().items():
+        write_table(folder / name, table)
+    validate_data_dir(folder, audio=not data_set.features)
     with Stamp(folder / ".prepare.done", _inputs(data_set)).renew():
         pass
 

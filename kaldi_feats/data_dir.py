@@ -19,8 +19,12 @@ from ..files import atomic_write
 SHOWN = 80
 
 
-def read_table(path: str | os.PathLike) -> dict[str, str]:
+def read_table(path: str | os.PathLike, in_order: bool = True) -> dict[str, str]:
     """Read a Kaldi table: lines of a key, one blank, and the rest of the line.
+
+    Args:
+        path: the file.
+        in_order: whether it must be sorted, as in a data directory that is ready for use.
 
     Returns:
         The table in the file's order; as no line is skipped, entry i stands on line i + 1.
@@ -28,10 +32,18 @@ def read_table(path: str | os.PathLike) -> dict[str, str]:
     Raises:
         InputError: as `table_lines`.
     """
-    return dict(table_lines(path))
+    if in_order:
+        return dict(table_lines(path))
+    table: dict[str, str] = {}
+    for number, (key, value) in enumerate(table_lines(path, in_order=False), start=1):
+        if table.setdefault(key, value) is not value:
+            raise InputError(
+                f"{path}:{number}: {key[:SHOWN]!r} comes twice; remove one of the lines"
+            )
+    return table
 
 
-def table_lines(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
+def table_lines(path: str | os.PathLike, in_order: bool = True) -> Iterator[tuple[str, str]]:
     """The keys and values of a Kaldi table, line by line: for tables too large to be held.
 
     Python compares strings by code point, which is the C locale's byte order for UTF-8.
@@ -53,7 +65,7 @@ def table_lines(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
             )
         if "\0" in line:
             raise InputError(f"{path}:{number}: a NUL byte; it is not a text file, or damaged")
-        if key <= previous:
+        if in_order and key <= previous:
             shown = repr(key[:SHOWN])
             raise InputError(
                 f"{path}:{number}: {shown} comes twice; remove one of the lines"

@@ -57,16 +57,16 @@ def with_models(trials: Trials, path: str | os.PathLike) -> Trials:
     lacking = [row for row, model in enumerate(trials.enrol) if model not in models]
     if lacking:
         raise InputError(
-            f"{path}:{lacking[0] + 1}: the model {quoted(trials.enrol[lacking[0]])} is not in "
-            f"{map_path}: so it is on {len(lacking):,} of {len(trials):,} lines; add the "
+            f"{path}:{trials.line(lacking[0])}: the model {quoted(trials.enrol[lacking[0]])} is "
+            f"not in {map_path}: so it is on {len(lacking):,} of {len(trials):,} lines; add the "
             "utterances that it is enrolled with"
         )
     pairs = zip(trials.enrol, trials.test, strict=True)
     own = [row for row, (model, test) in enumerate(pairs) if test in models[model]]
     if own:
         raise InputError(
-            f"{path}:{own[0] + 1}: the model {quoted(trials.enrol[own[0]])} is tested with "
-            f"{quoted(trials.test[own[0]])}, which it is made of, and that lowers the error rate "
+            f"{path}:{trials.line(own[0])}: the model {quoted(trials.enrol[own[0]])} is tested "
+            f"with {quoted(trials.test[own[0]])}, which it is made of, and that lowers the error rate "
             f"for nothing: so it is on {len(own):,} of {len(trials):,} lines; remove it"
         )
     return dataclasses.replace(trials, models=models)

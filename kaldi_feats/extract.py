@@ -25,6 +25,7 @@ from .fbank.stage import Chunk, FbankStage, Utterance
 from .pipe import Limits
 from .prepared import check_lists
 from .reader import MatrixWriter
+from .segments import cut
 
 log = logging.getLogger(__name__)
 
@@ -89,13 +90,14 @@ def extract_chunk(
     warnings: list[str] = []
     num_frames: dict[str, str] = {}
     broken: dict[str, str] = {}
+    recordings = _Recordings(limits)
     with (
         contextlib.suppress(_NotWritten),
         MatrixWriter(chunk.file(".scp"), settings.compress) as writer,
     ):
         for utterance in chunk.utterances:
             try:
-                recording = read_recording(utterance.source, utterance.where, limits)
+                recording = recordings.read(utterance)
             except InputError as error:
                 broken[utterance.name] = " ".join(str(error).split())
                 continue
@@ -118,10 +120,33 @@ class _NotWritten(Exception):
     """Takes back the ark that was begun."""
 
 
+class _Recordings:
+    """Reads recordings; of segments, which come one after the other, each recording once."""
+
+    def __init__(self, limits: Limits):
+        self._limits = limits
+        self._source = ""
+        self._recording: Recording | None = None
+
+    def read(self, utterance: Utterance) -> Recording:
+        if utterance.segment is None:
+            return read_recording(utterance.source, utterance.where, self._limits)
+        if self._recording is None or self._source != utterance.source:
+            self._recording = None
+            self._recording = read_recording(utterance.source, utterance.where, self._limits)
+            self._source = utterance.source
+        return self._recording
+
+
 def _features(
     recording: Recording, utterance: Utterance, fbank: Fbank, options: dict, warnings: list[str]
 ) -> np.ndarray:
     place = f"{utterance.where}: {utterance.name}"
+    if utterance.segment is not None:
+        try:
+            recording = cut(recording, utterance.segment)
+        except ValueError as reason:
+            raise Skipped(str(reason)) from None
     warnings += [f"{place}: {warning}" for warning in recording.warnings]
     seconds = len(recording.samples) / recording.rate
     if seconds < options["min-duration"]:

@@ -4,8 +4,8 @@
 # Usage: make_fbank.sh [options] DATA_DIR [LOG_DIR [FBANK_DIR]]
 #  e.g.: make_fbank.sh --nj 8 data/train
 #
-# With KALDI_ROOT set, Kaldi's own compute-fbank-feats, apply-cmvn-sliding and copy-feats make
-# them under $train_cmd; without it the embedded extractor (speaker_bases.kaldi_feats.extract).
+# With KALDI_ROOT set, Kaldi's own compute-fbank-feats, apply-cmvn-sliding and copy-feats (and
+# extract-segments, where there are segments) make them under $train_cmd; without it the embedded extractor (speaker_bases.kaldi_feats.extract).
 # Both write the same files, feats.scp, utt2num_frames and fbank.conf in DATA_DIR, and what one has
 # begun the other continues. LOG_DIR is DATA_DIR/log and FBANK_DIR, for the arks, DATA_DIR/fbank
 # unless given. Run again after an interruption, it continues; with everything done it does nothing;
@@ -68,7 +68,9 @@ if [ -z "${KALDI_ROOT:-}" ]; then
 fi
 
 kaldi=$(cd "$KALDI_ROOT" 2> /dev/null && pwd) || fail "no such folder: KALDI_ROOT=$KALDI_ROOT"
-for program in compute-fbank-feats apply-cmvn-sliding copy-feats; do
+programs=(compute-fbank-feats apply-cmvn-sliding copy-feats)
+[ ! -e "$data/segments" ] || programs+=(extract-segments)
+for program in "${programs[@]}"; do
   [ -x "$kaldi/src/featbin/$program" ] ||
     fail "$kaldi/src/featbin/$program is not there; build Kaldi, or unset KALDI_ROOT"
 done

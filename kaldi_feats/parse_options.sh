@@ -55,6 +55,25 @@ take_paths_from() { # FOLDER NAME...: given relative paths start there, and not 
   done
 }
 
+split_paths_from() { # FOLDER NAME...: several paths in one option, as one a line, from FOLDER if relative
+  local folder=$1 name path paths lines
+  shift
+  for name in "$@"; do
+    [ -n "${!name}" ] || continue
+    if [ -e "${!name}" ] || [ -e "$folder/${!name}" ]; then # it is one path, blanks and all
+      paths=("${!name}")
+    else
+      read -r -d '' -a paths <<< "${!name}" || true
+    fi
+    lines=
+    for path in "${paths[@]}"; do
+      [[ $path == /* || $folder == "$PWD" ]] || path=$folder/$path
+      lines+=$path$'\n'
+    done
+    printf -v "$name" %s "${lines%$'\n'}"
+  done
+}
+
 set_option() { # NAME VALUE
   local option=--${1//_/-} default=${!1}
   if [[ $default =~ ^(true|false)$ && ! $2 =~ ^(true|false)$ ]]; then

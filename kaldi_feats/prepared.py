@@ -55,6 +55,7 @@ def read_prepared(path: str | os.PathLike) -> Trials:
         trials.is_target[kept],
         dropped=len(trials) - len(rows),
         models=trials.models,
+        lines=[trials.line(row) for row in rows],
     )
     refuse_one_kind(left, f"{path}: without the trials that have no features")
     return left
@@ -108,8 +109,8 @@ def check_lists(data_dir: str | os.PathLike, allow_missing: bool) -> None:
         concerned |= utterances
         if not allow_missing:
             raise InputError(
-                f"{path}:{at + 1}: the utterance {first!r} has no features (too short, or broken): "
-                f"so have {len(utterances):,} of the list's utterances, in {len(found):,} of its "
+                f"{path}:{trials.line(at)}: the utterance {first!r} has no features (too short, or "
+                f"broken): so have {len(utterances):,} of the list's utterances, in {len(found):,} of its "
                 f"{len(trials):,} trials; replace the recordings, or drop these trials with "
                 "--allow-missing true"
             )

@@ -2,39 +2,45 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 
 from ..command_line import InputError
 
 log = logging.getLogger(__name__)
 
-RowParser = Callable[[list[str]], tuple[str, str, bool]]
-"""Turns a line's words into enrol and test utterance, and whether they are of one speaker.
+RowParser = Callable[[str], tuple[str, str, bool]]
+"""Turns a line into enrol and test utterance, and whether they are of one speaker.
 
-Raises ValueError or KeyError if they are not a trial, InputError if they are not a possible one."""
+Raises ValueError or KeyError if it is not a trial, InputError if it is not a possible one."""
 
 
 def read_rows(
-    path: str | os.PathLike, parse: RowParser, form: str, doubled: bool
-) -> tuple[list[str], list[str], list[bool]]:
-    """Read enrol utterances, test utterances and labels, one of each a line.
+    path: str | os.PathLike,
+    parse: RowParser,
+    form: str,
+    doubled: bool,
+    lines: Iterable[tuple[int, str]] | None = None,
+) -> tuple[list[str], list[str], list[bool], array]:
+    """Read enrol utterances, test utterances, labels and numbers of lines, one of each a trial.
 
     Args:
         path: the list.
         parse: what turns a line into a trial.
         form: what a line looks like, for messages.
         doubled: take an ordered pair as often as it comes, and an utterance with itself.
+        lines: the lines that hold trials, with their numbers; all of the file's if None.
 
     Raises:
         InputError: no such file, an empty file, text that is not UTF-8, a line that is no trial, a
             doubled trial, or one of an utterance with itself. Names file and line.
     """
-    enrol, test, is_target = [], [], []
+    enrol, test, is_target, numbers = [], [], [], array("q")
     line_of: dict[tuple[str, str], int] = {}
-    with_itself: list[int] = []
-    for number, line in _numbered_lines(path):
+    with_itself: list[tuple[int, str]] = []
+    for number, line in numbered_lines(path) if lines is None else lines:
         try:
-            first, second, label = parse(line.split())
+            first, second, label = parse(line)
         except (ValueError, KeyError):
             shown = line.strip()[:80]
             raise InputError(
@@ -47,18 +53,24 @@ def read_rows(
                 f"{path}:{number}: the same trial as on line {line_of[first, second]}; remove one"
             )
         if first == second:
-            with_itself.append(number)
+            with_itself.append((number, first))
         enrol.append(first)
         test.append(second)
         is_target.append(label)
+        numbers.append(number)
     if not enrol:
         raise InputError(f"{path}: the trial list is empty; lines must be {form}")
     if with_itself:
-        _with_itself(path, with_itself, enrol, published=doubled)
-    return enrol, test, is_target
+        _with_itself(path, with_itself, len(enrol), published=doubled)
+    return enrol, test, is_target, numbers
 
 
-def _numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
+    """The lines of a text file, from 1.
+
+    Raises:
+        InputError: no such file, or no text in UTF-8.
+    """
     number = 0
     try:
         with open(path, "rb") as file:
@@ -73,10 +85,11 @@ def _numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
 
 
 def _with_itself(
-    path: str | os.PathLike, lines: list[int], enrol: list[str], published: bool
+    path: str | os.PathLike, found: list[tuple[int, str]], trials: int, published: bool
 ) -> None:
-    where = f"{path}:{lines[0]}: {enrol[lines[0] - 1][:80]!r} is compared with itself"
-    how_many = f"so it is on {len(lines):,} of {len(enrol):,} lines"
+    number, utterance = found[0]
+    where = f"{path}:{number}: {utterance[:80]!r} is compared with itself"
+    how_many = f"so it is on {len(found):,} of {trials:,} lines"
     if not published:
         raise InputError(f"{where}, which lowers the error rate for nothing: {how_many}; remove it")
     log.warning("%s: %s; they stay, as in the published list", where, how_many)

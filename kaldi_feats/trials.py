@@ -1,13 +1,14 @@
 """Trial lists: which pairs of utterances are compared, and which are of one speaker.
 
 Kaldi's form has one trial a line, ``enrol-utterance test-utterance target|nontarget``;
-VoxCeleb's, which users bring, has ``1|0 enrol-path test-path``.
+VoxCeleb's has ``1|0 enrol-path test-path``. Those that users bring have one of several forms, see
+`trial_forms`.
 """
 
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,6 +43,7 @@ class Trials:
         dropped: how many more the list has, of utterances that have no features.
         models: where `enrol` has models and not utterances (see `enrolment`), the utterances of
             each model.
+        lines: the number of each trial's line in its file; 1, 2, ... if None.
     """
 
     enrol: list[str]
@@ -49,9 +51,14 @@ class Trials:
     is_target: np.ndarray
     dropped: int = 0
     models: Mapping[str, Sequence[str]] | None = None
+    lines: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return len(self.enrol)
+
+    def line(self, trial: int) -> int:
+        """The number of a trial's line in its file."""
+        return trial + 1 if self.lines is None else self.lines[trial]
 
     @cached_property
     def digest(self) -> str:
@@ -94,11 +101,11 @@ def read_trials(path: str | os.PathLike, doubled: bool = False) -> Trials:
             one kind only. Names file and line.
     """
 
-    def parse(fields: list[str]) -> tuple[str, str, bool]:
-        enrol, test, label = fields
+    def parse(line: str) -> tuple[str, str, bool]:
+        enrol, test, label = line.split()
         return enrol, test, LABELS[label]
 
-    return _read(path, parse, "'enrol test target|nontarget'", doubled)
+    return read_with(path, parse, "'enrol test target|nontarget'", doubled)
 
 
 def from_voxceleb_list(
@@ -116,27 +123,39 @@ def from_voxceleb_list(
         InputError: as `read_trials`, and for a path that `to_utterance` does not know.
     """
 
-    def parse(fields: list[str]) -> tuple[str, str, bool]:
-        label, *paths = fields
+    def parse(line: str) -> tuple[str, str, bool]:
+        label, *paths = line.split()
         is_target = VOXCELEB_LABELS[label]
         enrol, test = paths
-        return _known(enrol, to_utterance), _known(test, to_utterance), is_target
+        return known(enrol, to_utterance), known(test, to_utterance), is_target
 
-    return _read(path, parse, "'1|0 path path'", doubled)
+    return read_with(path, parse, "'1|0 path path'", doubled)
 
 
-def _known(name: str, to_utterance: Callable[[str], str]) -> str:
+def known(name: str, to_utterance: Callable[[str], str]) -> str:
+    """The utterance that a list means, by `to_utterance`.
+
+    Raises:
+        InputError: `to_utterance` raises KeyError: there is none of that name.
+    """
     try:
         return to_utterance(name)
     except KeyError:
         raise InputError(
-            f"no test utterance {name[:80]!r}; paths are relative to the corpus folder"
+            f"no test utterance {name[:80]!r}; give ids, or paths relative to the corpus folder"
         ) from None
 
 
-def _read(path: str | os.PathLike, parse: RowParser, form: str, doubled: bool) -> Trials:
-    enrol, test, is_target = read_rows(path, parse, form, doubled)
-    trials = Trials(enrol, test, np.array(is_target))
+def read_with(
+    path: str | os.PathLike,
+    parse: RowParser,
+    form: str,
+    doubled: bool,
+    lines: Iterable[tuple[int, str]] | None = None,
+) -> Trials:
+    """Read a list by `read_rows`, which explains the arguments, and refuse trials of one kind."""
+    enrol, test, is_target, numbers = read_rows(path, parse, form, doubled, lines)
+    trials = Trials(enrol, test, np.array(is_target), lines=numbers)
     refuse_one_kind(trials, str(path))
     return trials
 
@@ -222,18 +241,13 @@ def refuse_wrong_labels(
     wrong = np.flatnonzero(same_speaker != trials.is_target)
     if len(wrong):
         at = int(wrong[0])
-        said, other = (
-            ("target", "two speakers")
-            if trials.is_target[at]
-            else (
-                "nontarget",
-                "one speaker",
-            )
-        )
+        kinds = ("target", "two speakers"), ("nontarget", "one speaker")
+        said, other = kinds[0] if trials.is_target[at] else kinds[1]
         raise InputError(
-            f"{path}:{at + 1}: the label says {said}, and {source} say {trials.enrol[at][:80]} and "
-            f"{trials.test[at][:80]} are of {other}: so it is on {len(wrong):,} of {len(trials):,} "
-            "lines; correct the list, or take the one of this corpus"
+            f"{path}:{trials.line(at)}: the label says {said}, and {source} say "
+            f"{trials.enrol[at][:80]} and {trials.test[at][:80]} are of {other}: so it is on "
+            f"{len(wrong):,} of {len(trials):,} lines; correct the list, or take the one of this "
+            "corpus"
         )
 
 
@@ -266,10 +280,11 @@ def look_up(
     if len(unknown):
         at = int(unknown[0])
         first = next(name for name in trials.utterances_of(at) if name not in numbers)
-        missing = sum(name not in numbers for name in trials.utterances)
+        named = trials.utterances
+        missing = sum(name not in numbers for name in named)
         raise InputError(
-            f"{path}:{at + 1}: the utterance {first[:80]!r} is not in {where}: {missing:,} of the "
-            f"list's {len(trials.utterances):,} utterances are missing, which are in "
+            f"{path}:{trials.line(at)}: the utterance {first[:80]!r} is not in {where}: "
+            f"{missing:,} of the list's {len(named):,} utterances are missing, which are in "
             f"{len(unknown):,} of its {len(trials):,} trials; remove these trials, or prepare the "
             "data completely"
         )

@@ -1,7 +1,8 @@
 """Speaker verification with losses on speaker basis vectors (Heo et al. 2019).
 
-The rooms are subpackages, imported on demand: `kaldi_feats`, `ivector`, `models`, `losses`, `train`,
-`evaluate` and `verify`. The modules of this folder are the ground floor that all of them stand on.
+The rooms are subpackages, imported on demand: `kaldi_feats`, `ivector`, `models`, `losses`,
+`train`, `evaluate` and `verify`. The modules of this folder are the ground floor that all of them
+stand on.
 """
 
 import importlib

@@ -36,11 +36,15 @@ class CorpusFinder(Protocol):
 
 CORPORA: Registry[CorpusFinder] = Registry("corpus")
 
-from .librispeech import LibriSpeech  # noqa: E402  they are described by what stands above
+from .folders import Folders  # noqa: E402  they are described by what stands above
+from .kaldi import Kaldi  # noqa: E402
+from .librispeech import LibriSpeech  # noqa: E402
 from .synthetic import Synthetic  # noqa: E402
 from .voxceleb import VoxCeleb1, VoxCeleb2  # noqa: E402
 
 CORPORA.add("synthetic", Synthetic())
 CORPORA.add("librispeech", LibriSpeech())
+CORPORA.add("folders", Folders())
+CORPORA.add("kaldi", Kaldi())
 CORPORA.add("voxceleb1", VoxCeleb1())
 CORPORA.add("voxceleb2", VoxCeleb2())

@@ -9,16 +9,15 @@ https://www.openslr.org/31.
 import argparse
 import math
 import os
-import posixpath
 from pathlib import Path
-
-import numpy as np
 
 from ...command_line import InputError
 from ..corpus import Corpus, DataSet
-from ..trials import Trials, all_pairs, from_voxceleb_list, refuse_wrong_labels
+from ..trials import all_pairs
 from . import download
 from .librispeech_tree import find_subsets
+from .lists import Names, add_trials_option, read_lists
+from .speakers import refuse_shared_speakers
 
 # Reading a list takes 330 bytes of memory a trial.
 MOST_PAIRS = 10_000_000
@@ -36,13 +35,7 @@ class LibriSpeech:
             default="downloads/librispeech",
             help="the folder with the subsets (%(default)s)",
         )
-        parser.add_argument(
-            "--trials",
-            metavar="PATH",
-            help="trials as VoxCeleb has them, '1|0 path path', paths relative to the corpus "
-            "folder: one list, named as the file, or a folder of lists. Without it: all pairs of "
-            "test utterances, 'all-pairs'",
-        )
+        add_trials_option(parser, "all pairs of test utterances are one list, all-pairs")
         parser.add_argument(
             "--download",
             action="store_true",
@@ -70,27 +63,24 @@ class LibriSpeech:
         if options.download:
             digests = dict(options.download_sha256)
             download.fetch_mini_librispeech(options.corpus_dir, options.download_url, digests)
-        return find_corpus(options.corpus_dir, options.trials)
+        return find_corpus(options.corpus_dir, *options.trials)
 
     def installed(self, corpus: Corpus, data: Path) -> None:
         """Nothing to clear away."""
 
 
-def find_corpus(
-    corpus_dir: str | os.PathLike, trial_list: str | os.PathLike | None = None
-) -> Corpus:
+def find_corpus(corpus_dir: str | os.PathLike, *trial_lists: str | os.PathLike) -> Corpus:
     """Describe a corpus in LibriSpeech's layout.
 
     Args:
         corpus_dir: the folder with the subsets.
-        trial_list: trials in VoxCeleb's form, paths relative to `corpus_dir`, or a folder of
-            such lists; without it, all pairs of test utterances are one list, ``all-pairs``.
+        trial_lists: files as `read_list` takes them, paths in them relative to `corpus_dir`, and
+            folders of such; without one, all pairs of test utterances are one list, ``all-pairs``.
 
     Raises:
         InputError: the folder is not there, has no training or no test utterances, breaks the
             layout, has a speaker in both sets, or more than `MOST_PAIRS` pairs without a list; or
-            the trial list is broken, names an utterance that is not in a test subset, or has a
-            label that contradicts the speakers' folders.
+            a trial list is refused by `read_lists`.
     """
     root = Path(corpus_dir)
     subsets = find_subsets(root)
@@ -107,30 +97,19 @@ def find_corpus(
                 )
             subset_of[utterance] = subset
             chosen.add(utterance, speaker, path)
-    _refuse_shared_speakers(root, train, test, subset_of)
-    if trial_list is None:
+    refuse_shared_speakers(
+        _of_speakers(train, subset_of),
+        _of_speakers(test, subset_of),
+        "move one of the subsets away",
+        before=f"{root}: ",
+    )
+    if not trial_lists:
         _refuse_too_many_pairs(root, len(test.utt2spk))
         lists = {"all-pairs": all_pairs(test.utt2spk)}
     else:
-        lists = {path.stem: _read_list(path, root, test) for path in _lists(Path(trial_list))}
+        names = _names(root, test), lambda: _names(root, train)
+        lists = read_lists(trial_lists, test.utt2spk, *names, "the speakers' folders")
     return Corpus("librispeech", train, test, lists)
-
-
-def _lists(path: Path) -> list[Path]:
-    """The list itself, or the lists of a folder."""
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.glob("[!.]*") if file.is_file())
-    stems = [file.stem for file in files]
-    doubled = [file for file in files if stems.count(file.stem) > 1]
-    if doubled:
-        raise InputError(
-            f"{doubled[1]}: the list would be called {doubled[1].stem}, as {doubled[0].name} "
-            "would; rename one"
-        )
-    if not files:
-        raise InputError(f"{path}: no trial list in this folder")
-    return files
 
 
 def _refuse_too_many_pairs(root: Path, utterances: int) -> None:
@@ -143,34 +122,14 @@ def _refuse_too_many_pairs(root: Path, utterances: int) -> None:
         )
 
 
-def _refuse_shared_speakers(
-    root: Path, train: DataSet, test: DataSet, subset_of: dict[str, str]
-) -> None:
-    shared = set(train.utt2spk.values()) & set(test.utt2spk.values())
-    if not shared:
-        return
-    speaker = min(shared)
-    first, second = (
-        min(subset_of[utterance] for utterance, who in data_set.utt2spk.items() if who == speaker)
-        for data_set in (train, test)
-    )
-    others = f" (and {len(shared) - 1} more)" if len(shared) > 1 else ""
-    raise InputError(
-        f"{root}: the speaker {speaker!r}{others} is both in {first}, for training, and in "
-        f"{second}, for test; a test needs speakers that training has not seen: "
-        "move one of the subsets away"
-    )
+def _of_speakers(data_set: DataSet, subset_of: dict[str, str]) -> dict[str, str]:
+    """The first subset that each speaker is in."""
+    first: dict[str, str] = {}
+    for utterance, speaker in data_set.utt2spk.items():
+        first[speaker] = min(subset_of[utterance], first.get(speaker, subset_of[utterance]))
+    return first
 
 
-def _read_list(trial_list: str | os.PathLike, root: Path, test: DataSet) -> Trials:
-    top = os.path.abspath(root)
-    utterance_of = {
-        Path(os.path.relpath(path, top)).as_posix(): utterance
-        for utterance, path in test.wav_scp.items()
-    }
-    trials = from_voxceleb_list(trial_list, lambda path: utterance_of[posixpath.normpath(path)])
-    speakers = test.utt2spk
-    pairs = zip(trials.enrol, trials.test, strict=True)
-    same = np.array([speakers[enrol] == speakers[other] for enrol, other in pairs])
-    refuse_wrong_labels(trial_list, trials, same, "the speakers' folders")
-    return trials
+def _names(root: Path, data_set: DataSet) -> Names:
+    by_path = {os.path.splitext(path)[0]: name for name, path in data_set.wav_scp.items()}
+    return Names(data_set.utt2spk, by_path, [os.path.abspath(root)])

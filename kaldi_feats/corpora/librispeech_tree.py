@@ -1,12 +1,11 @@
 """LibriSpeech's folders, ``<subset>/<speaker>/<chapter>/``, and the recordings in them."""
 
 import logging
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from ...command_line import InputError
-from .left_out import LeftOut, printable, refuse_undecodable, suffix_of
+from .left_out import LeftOut, printable, suffix_of
+from .walk import one_format_each, recordings
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +21,7 @@ COMPLETE = {
     "test-clean": (2_620, 40),
     "test-other": (2_939, 33),
 }
-# Folders that recordings are looked for in below a subset's, to refuse those that lie too deep.
-DEEPEST = 4
+PLACE = "the folder of a chapter, as LibriSpeech's layout asks: <subset>/<speaker>/<chapter>/"
 
 
 def find_subsets(root: Path) -> dict[str, list[Path]]:
@@ -61,24 +59,21 @@ def find_subsets(root: Path) -> dict[str, list[Path]]:
 
 def _find_audio(subset: Path) -> list[Path]:
     """The audio files of a subset, one an utterance, sorted."""
-    found: dict[str, Path] = {}
     left_out = LeftOut()
-    for path in _files(subset, left_out):
-        speaker, chapter = path.parts[-3:-1]
-        suffix = suffix_of(path.name)
-        if not path.name.startswith(f"{speaker}-{chapter}-"):
-            raise InputError(
-                f"{path}: not named {speaker}-{chapter}-<utterance>{suffix}, as LibriSpeech's "
-                "layout asks; rename or remove it"
-            )
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: an empty file; fetch it again or remove it")
-        other = found.get(str(path.with_suffix("")))
-        if other is None or FORMATS.index(suffix) < FORMATS.index(suffix_of(other.name)):
-            found[str(path.with_suffix(""))] = path
-    files = [found[key] for key in sorted(found)]
+    paths = recordings(subset, FORMATS, (2,), PLACE, left_out)
+    files = one_format_each(map(_refuse_other_name, paths), FORMATS)
     _report(subset, files, left_out)
     return files
+
+
+def _refuse_other_name(path: Path) -> Path:
+    speaker, chapter = path.parts[-3:-1]
+    if not path.name.startswith(f"{speaker}-{chapter}-"):
+        raise InputError(
+            f"{path}: not named {speaker}-{chapter}-<utterance>{suffix_of(path.name)}, as "
+            "LibriSpeech's layout asks; rename or remove it"
+        )
+    return path
 
 
 def _report(subset: Path, files: list[Path], left_out: LeftOut) -> None:
@@ -101,27 +96,3 @@ def _report(subset: Path, files: list[Path], left_out: LeftOut) -> None:
         published,
         left_out,
     )
-
-
-def _files(subset: Path, left_out: LeftOut) -> Iterator[Path]:
-    """The files of a format that is read, all of which must lie in a chapter's folder."""
-    for folder, folders, names in os.walk(subset, followlinks=True):
-        depth = len(Path(folder).relative_to(subset).parts)
-        hidden = [name for name in folders if name.startswith(".")]
-        if hidden:
-            left_out["hidden folders"] += len(hidden)
-        folders[:] = sorted(set(folders) - set(hidden)) if depth < DEEPEST else []
-        if depth and not folders and not names:
-            left_out["empty folders"] += 1
-        for name in sorted(names):
-            path = Path(folder, name)
-            if name.startswith(".") or suffix_of(name) not in FORMATS:
-                left_out.add_file(name)
-            elif depth != 2:
-                raise InputError(
-                    f"{printable(str(path))}: not in the folder of a chapter, as LibriSpeech's "
-                    "layout asks: <subset>/<speaker>/<chapter>/; move or remove it"
-                )
-            else:
-                refuse_undecodable(str(path))
-                yield path

@@ -10,11 +10,11 @@ import argparse
 import hashlib
 import logging
 import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...command_line import InputError
+from ..audio import warn_without_ffmpeg
 from ..corpus import Corpus, DataSet
 from ..trials import Trials, look_up
 from .left_out import LeftOut
@@ -79,7 +79,8 @@ def _add_options(parser: argparse.ArgumentParser, what: str) -> None:
     )
     parser.add_argument(
         "--trials",
-        action="append",
+        nargs="+",
+        action="extend",
         metavar="PATH",
         help="a folder with the official lists (veri_test.txt, list_test_hard.txt, ...), or one "
         "list, which may be your own: lines '1|0 id10270/<video>/00001.wav id10271/...'; may be "
@@ -228,11 +229,5 @@ def _corpus(
     for one, its_trials in trials.items():
         look_up(its_trials, numbers, one.path, where)
         log.info("%s: %d trials from %s", one.name, len(its_trials), one.path)
-    _warn_without_ffmpeg(train, test)
+    warn_without_ffmpeg(source for one in (train, test) for source in one.wav_scp.values())
     return Corpus(name, train, test, {one.name: its_trials for one, its_trials in trials.items()})
-
-
-def _warn_without_ffmpeg(*sets: DataSet) -> None:
-    sources = (source for data_set in sets for source in data_set.wav_scp.values())
-    if any(source.endswith("|") for source in sources) and shutil.which("ffmpeg") is None:
-        log.warning("m4a files are read through ffmpeg, which is not installed on this machine")

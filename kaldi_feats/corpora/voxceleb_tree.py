@@ -8,13 +8,12 @@ below it, in one place or in several: ``dev/wav`` and ``test/wav``, ``vox1_dev_w
 import hashlib
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ...command_line import InputError
-from ..audio import CONVERTERS
+from ..audio import source_of_file
 from .left_out import OTHER_AUDIO, LeftOut, printable, refuse_undecodable, suffix_of
 
 # An utterance that is there in several formats is taken in the first of these.
@@ -138,8 +137,7 @@ def _scan_speaker(speaker: str, folders: list[str]) -> SpeakerFiles:
         rank, path, status = found[name]
         if status.st_size == 0:
             raise InputError(f"{path}: an empty file; unpack or fetch it again")
-        if rank == FORMATS[".m4a"]:
-            path = CONVERTERS["ffmpeg"].format(shlex.quote(path))
+        path = source_of_file(path)
         sources[name] = path
         digest.update(f"{name}\0{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     if not sources:

@@ -6,8 +6,10 @@ from pathlib import Path
 import joblib
 
 from ...command_line import InputError
+from ..data_set import GIVEN_FEATURES
 from ..pipe import Limits
 from .features import Fbank
+from .given import GivenFeatures
 from .options import read_options
 from .stage import FbankStage
 
@@ -99,7 +101,8 @@ def stage_of(arguments: argparse.Namespace) -> FbankStage:
         Fbank(options)
     except ValueError as error:
         raise InputError(f"{arguments.fbank_config}: {error}") from None
-    return FbankStage(
+    given = Path(arguments.data_dir, GIVEN_FEATURES).exists()
+    return (GivenFeatures if given else FbankStage)(
         arguments.data_dir,
         arguments.fbank_dir,
         options,

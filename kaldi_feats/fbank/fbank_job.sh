@@ -11,11 +11,20 @@ fi
 kaldi=$1 config=$2 cmn_window=$3 compress=$4 plan=$5 fbankdir=$6 job=$7
 PATH=$kaldi/src/featbin:$PATH
 
+fbank_of() { # ARK
+  local scp=scp:$plan/$1.wav.scp segments=$plan/$1.segments
+  if [ -f "$segments" ]; then
+    extract-segments "$scp" "$segments" ark:- | compute-fbank-feats --config="$config" ark:- ark:-
+  else
+    compute-fbank-feats --config="$config" "$scp" ark:-
+  fi
+}
+
 while IFS= read -r name <&3; do
   ark=$fbankdir/$name
   errors=$plan/$job.stderr
   set +e
-  compute-fbank-feats --config="$config" scp:"$plan/$name.wav.scp" ark:- 2> "$errors" < /dev/null |
+  fbank_of "$name" 2> "$errors" < /dev/null |
     apply-cmvn-sliding --norm-vars=false --center=true --cmn-window="$cmn_window" ark:- ark:- |
     copy-feats --compress="$compress" --write-num-frames=ark,t:"$ark.num_frames" \
       ark:- ark,scp:"$ark.ark,$ark.scp.tmp"

@@ -25,7 +25,7 @@ FATAL = "FATAL "
 
 
 def plan(stage: FbankStage, plan_dir: Path, num_jobs: int) -> int:
-    """Write each job's list of arks, ``<job>.list``, and each ark's wav.scp into `plan_dir`.
+    """Write each job's list of arks, ``<job>.list``, and each ark's tables into `plan_dir`.
 
     Returns:
         How many jobs there are, at most `num_jobs`; 0 if every ark is there.
@@ -44,8 +44,15 @@ def plan(stage: FbankStage, plan_dir: Path, num_jobs: int) -> int:
     stage.fbank_dir.mkdir(parents=True, exist_ok=True)
     plan_dir.mkdir(parents=True)
     for chunk in pending:
-        sources = {u.name: as_kaldi_source(u.source, u.where) for u in chunk.utterances}
+        sources, segments = {}, {}
+        for u in chunk.utterances:
+            name = u.name if u.segment is None else u.segment.recording
+            sources[name] = as_kaldi_source(u.source, u.where)
+            if u.segment is not None:
+                segments[u.name] = " ".join(map(str, u.segment))
         write_table(plan_dir / f"{chunk.path.name}.wav.scp", sources)
+        if segments:
+            write_table(plan_dir / f"{chunk.path.name}.segments", segments)
     for job in range(num_jobs):
         names = [f"{chunk.path.name}\n" for chunk in pending[job::num_jobs]]
         (plan_dir / f"{job + 1}.list").write_text("".join(names), encoding="utf-8")

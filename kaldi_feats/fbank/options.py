@@ -232,6 +232,6 @@ def parse_settings(settings: Mapping[str, str]) -> tuple[dict[str, bool | int | 
 
 
 def _parsed(name: str, text: str) -> bool | int | float | str:
-    known, value = _parse(f"--{name}={text}")
+    known, value = _parse(f"--{name}={text}", DEFAULTS)
     _check(known, value)
     return value

@@ -11,16 +11,16 @@ import hashlib
 import json
 import logging
 import os
-import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from ...command_line import InputError
 from ...stamp import Stamp
-from ..audio import is_pipe, words_of
+from ..audio import is_pipe, state_of_source
 from ..checks import validate_data_dir
 from ..data_dir import read_table, write_table
+from ..segments import Segment, parse_segment
 from .options import option_text, write_settings
 
 log = logging.getLogger(__name__)
@@ -32,11 +32,12 @@ SMALLEST_ARK, LARGEST_ARK, ARKS_OF_A_SMALL_CORPUS = 10, 500, 64
 
 @dataclass(frozen=True)
 class Utterance:
-    """One line of wav.scp; `where` is ``wav.scp:LINE``."""
+    """One line of wav.scp, or a part of it by segments; `where` is ``wav.scp:LINE``."""
 
     name: str
     source: str
     where: str
+    segment: Segment | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,10 @@ class FbankStage:
             made again without it.
 
     Raises:
-        InputError: the data directory is invalid, or has segments.
+        InputError: the data directory is invalid.
     """
+
+    needs_audio = True
 
     def __init__(
         self,
@@ -94,10 +97,7 @@ class FbankStage:
         self.cmn_window = cmn_window
         self.compress = compress
         self.skip_broken = skip_broken
-        segments = self.data_dir / "segments"
-        if segments.exists():
-            raise InputError(f"{segments}: segments are not supported; cut the recordings first")
-        validate_data_dir(self.data_dir, audio=not skip_broken)
+        validate_data_dir(self.data_dir, audio=self.needs_audio and not skip_broken)
         self._settings = {
             **{name: option_text(value) for name, value in options.items()},
             "cmn-window": str(cmn_window),
@@ -112,13 +112,7 @@ class FbankStage:
     @cached_property
     def chunks(self) -> list[Chunk]:
         """All arks that the stage consists of."""
-        wav_scp = self.data_dir / "wav.scp"
-        utterances = [
-            Utterance(
-                name, source if is_pipe(source) else os.path.abspath(source), f"{wav_scp}:{n}"
-            )
-            for n, (name, source) in enumerate(read_table(wav_scp).items(), start=1)
-        ]
+        utterances = self._utterances()
         size = min(max(len(utterances) // ARKS_OF_A_SMALL_CORPUS, SMALLEST_ARK), LARGEST_ARK)
         groups = [
             tuple(utterances[start : start + size]) for start in range(0, len(utterances), size)
@@ -128,8 +122,27 @@ class FbankStage:
             for group in groups
         ]
 
+    def _utterances(self) -> list[Utterance]:
+        wav_scp, segments = self.data_dir / "wav.scp", self.data_dir / "segments"
+        recordings = [
+            Utterance(
+                name, source if is_pipe(source) else os.path.abspath(source), f"{wav_scp}:{n}"
+            )
+            for n, (name, source) in enumerate(read_table(wav_scp).items(), start=1)
+        ]
+        if not segments.exists():
+            return recordings
+        of_name = {recording.name: recording for recording in recordings}
+        parts = {name: parse_segment(value) for name, value in read_table(segments).items()}
+        return [
+            replace(of_name[segment.recording], name=name, segment=segment)
+            for name, segment in parts.items()
+        ]
+
     def _fingerprint(self, utterances: tuple[Utterance, ...]) -> str:
-        lines = [[u.name, u.source, *_state_of_files(u.source)] for u in utterances]
+        lines = [
+            [u.name, u.source, *state_of_source(u.source), *(u.segment or ())] for u in utterances
+        ]
         text = json.dumps([self._settings, lines], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -211,28 +224,6 @@ class FbankStage:
             name = path.name.removeprefix(".")
             if name.startswith(self.prefix) and ".".join(name.split(".")[:-1]) not in keep:
                 path.unlink()
-
-
-def _state_of_files(source: str) -> list:
-    """Changes with the recording that a value of wav.scp stands for: sizes and dates of files."""
-    if not is_pipe(source):
-        try:
-            status = os.stat(source)
-        except OSError:  # to be skipped as broken, or an error by now
-            return ["absent"]
-        return [status.st_size, status.st_mtime_ns]
-    return [state for word in words_of(source) if (state := _state_of_word(word))]
-
-
-def _state_of_word(word: str) -> list | None:
-    """A word of a command with its size and date, if it is the path of a file."""
-    if word.startswith("-"):
-        return None
-    try:
-        status = os.stat(word)
-    except (OSError, ValueError):
-        return None
-    return [word, status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
 
 
 def _write_or_remove(path: Path, table: dict[str, str]) -> None:

@@ -87,6 +87,22 @@ def test_given_paths_are_of_the_callers_folder(call):
     assert call(folder="/else").stdout.startswith("|")
 
 
+@pytest.mark.parametrize(
+    ("given", "paths"),
+    [
+        ("a", ["/else/a"]),
+        (" a  /b\tc ", ["/else/a", "/b", "/else/c"]),
+        ("{}/a b", ["{}/a b"]),
+        ("{}/a b /c", ["{}/a", "/else/b", "/c"]),
+    ],
+)
+def test_several_paths_in_one_option(call, tmp_path, given, paths):
+    (tmp_path / "a b").mkdir()
+    split = "trap 'split_paths_from /else two_words; echo \"$two_words\"' EXIT"
+    done = call("--two-words", given.format(tmp_path), before=split)
+    assert done.stdout.splitlines()[1:] == [path.format(tmp_path) for path in paths]
+
+
 def test_help(call):
     done = call("--switch", "true", "--help")
     assert (done.returncode, done.stderr) == (0, "")

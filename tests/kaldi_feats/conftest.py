@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from speaker_bases.kaldi_feats import extract
-from speaker_bases.kaldi_feats.data_dir import read_table, write_data_dir
+from speaker_bases.kaldi_feats.data_dir import read_table, spk2utt_of, write_data_dir, write_table
 from speaker_bases.kaldi_feats.reader import FeatureReader
 
 
@@ -103,6 +103,17 @@ def corpus(tmp_path) -> FeatureCorpus:
         wav_scp[f"s{i % 4}-u{i:02}"] = str(path)
     write_data_dir(data, wav_scp, {name: name[:2] for name in wav_scp})
     return FeatureCorpus(data)
+
+
+@pytest.fixture
+def segmented(corpus) -> FeatureCorpus:
+    """Four segments of three of the recordings of 0.3 s."""
+    rows = ["s0-a s0-u00 0.1 0.3", "s0-b s0-u04 0 -1", "s1-a s1-u01 0 0.15", "s1-b s1-u01 0.15 0.3"]
+    (corpus.path / "segments").write_text("".join(f"{row}\n" for row in rows))
+    utt2spk = {row.split()[0]: row[:2] for row in rows}
+    write_table(corpus.path / "utt2spk", utt2spk)
+    write_table(corpus.path / "spk2utt", spk2utt_of(utt2spk))
+    return corpus
 
 
 @pytest.fixture

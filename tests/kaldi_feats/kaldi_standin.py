@@ -1,4 +1,4 @@
-"""Stands in for Kaldi's compute-fbank-feats, apply-cmvn-sliding and copy-feats in tests.
+"""Stands in for Kaldi's compute-fbank-feats, apply-cmvn-sliding, copy-feats and extract-segments.
 
 Called under one of these names. Takes the options that Kaldi's programs document and no others,
 appends its command line to $KALDI_STANDIN_LOG, and does on a small scale what they do: the same
@@ -21,6 +21,7 @@ from speaker_bases.kaldi_feats.fbank.sliding_mean import subtract_sliding_mean
 
 PROGRAM = Path(sys.argv[0]).name
 OPTIONS = {
+    "extract-segments": {"min-segment-length", "max-overshoot"},
     "compute-fbank-feats": {"config", *DEFAULTS},
     "apply-cmvn-sliding": {"center", "cmn-window", "min-cmn-window", "norm-vars"},
     "copy-feats": {"compress", "compression-method", "write-num-frames", "htk-in"},
@@ -42,11 +43,9 @@ def write_ark(entries) -> None:
         kaldiio.save_mat(sys.stdout.buffer, np.asarray(matrix, np.float32))
 
 
-def compute_fbank_feats(options: dict, source: str, target: str) -> int:
-    assert source.startswith("scp:") and target == "ark:-"
-    settings = read_options(options["config"])
-    fbank, wanted, done = Fbank(settings), settings["sample-frequency"], 0
-    for line in Path(source[4:]).read_text().splitlines():
+def waves_of_scp(path: str):
+    """The wav files that a table names, or that its commands write."""
+    for line in Path(path).read_text().splitlines():
         name, _, value = line.partition(" ")
         if value.endswith("|"):
             process = subprocess.run(value[:-1], shell=True, stdout=subprocess.PIPE, check=False)
@@ -62,9 +61,49 @@ def compute_fbank_feats(options: dict, source: str, target: str) -> int:
         if data[:4] != b"RIFF":
             say("ERROR", "Read", f"WaveData: expected RIFF or RIFX, got {data[:4]}")
             fail("Value", f"Failed to load object from {value}")
-        with wave.open(BytesIO(data)) as file:
-            rate = file.getframerate()
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        yield name, data
+
+
+def waves_of_ark(file):
+    """The wav files of an archive: a name, a blank, and a RIFF chunk each."""
+    while name := b"".join(iter(lambda: file.read(1).strip(), b"")).decode():
+        head = file.read(8)
+        yield name, head + file.read(int.from_bytes(head[4:], "little"))
+
+
+def samples_of(data: bytes) -> tuple[int, np.ndarray]:
+    with wave.open(BytesIO(data)) as file:
+        return file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+def extract_segments(options: dict, source: str, segments: str, target: str) -> int:
+    assert source.startswith("scp:") and target == "ark:-"
+    waves, done = dict(waves_of_scp(source[4:])), 0
+    for line in Path(segments).read_text().splitlines():
+        name, recording, start, end = line.split()
+        rate, samples = samples_of(waves[recording])
+        if int(float(start) * rate) >= len(samples):
+            say("WARNING", "main", f"Start sample out of range of file, for segment {name}")
+            continue
+        stop = None if float(end) == -1 else int(float(end) * rate)
+        buffer = BytesIO()
+        with wave.open(buffer, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            file.writeframes(samples[int(float(start) * rate) : stop].tobytes())
+        sys.stdout.buffer.write(f"{name} ".encode() + buffer.getvalue())
+        done += 1
+    return 0 if done else 1
+
+
+def compute_fbank_feats(options: dict, source: str, target: str) -> int:
+    assert source.startswith(("scp:", "ark:-")) and target == "ark:-"
+    settings = read_options(options["config"])
+    fbank, wanted, done = Fbank(settings), settings["sample-frequency"], 0
+    waves = waves_of_ark(sys.stdin.buffer) if source == "ark:-" else waves_of_scp(source[4:])
+    for name, data in waves:
+        rate, samples = samples_of(data)
         if rate != wanted:
             option = "downsample" if rate > wanted else "upsample"
             message = f"Waveform and config sample Frequency mismatch: {rate} .vs {wanted:g}"
@@ -124,7 +163,7 @@ def main() -> int:
             options[name] = value
         else:
             arguments.append(word)
-    if len(arguments) != 2:
+    if len(arguments) != (3 if PROGRAM == "extract-segments" else 2):
         return 1
     return globals()[PROGRAM.replace("-", "_")](options, *arguments)
 

@@ -29,6 +29,7 @@ from speaker_bases.kaldi_feats.reader import (
     read_num_frames,
     read_vectors,
 )
+from speaker_bases.kaldi_feats.trial_forms import read_list as read_list_in_any_form
 from speaker_bases.kaldi_feats.trials import all_pairs, from_voxceleb_list, read_trials
 from tests.fuzzing import INPUTS, damaged, value_or_refusal
 
@@ -121,6 +122,30 @@ def test_voxcelebs_lists(tmp_path):
         if trials is not None:
             found = [line[0] == "1" for line in fields(data)]
             assert trials.is_target.tolist() == found
+
+
+def test_lists_in_any_form(tmp_path):
+    path = tmp_path / "mine.txt"
+    wholes = [
+        b"1 a-1 a-2\n0 a-1 b-1\n1 b-1 b-2\n0 a-2 b-2\n",
+        b"enrol,test,label\r\na-1,a-2,1\r\na-1,b-1,0\r\n\r\nb-1,b-2,1\r\n",
+        b"a-1 a-2 target\na-1 b-1 nontarget\nb-1 b-2 target\n",
+    ]
+    known = {utterance: utterance for utterance in UTTERANCES}
+    for data, rng in damaged(path, wholes):
+        to_utterance = str if rng.random() < 0.5 else known.__getitem__
+        trials = value_or_refusal(lambda f=to_utterance: read_list_in_any_form(path, f), path, data)
+        if trials is not None:
+            lines = data.decode().split("\n")
+            for at, is_target in enumerate(trials.is_target):
+                line = lines[trials.line(at) - 1]
+                words = set(line.replace(",", " ").split()) | {line.strip("\ufeff")[:1]}
+                assert trials.enrol[at] in line and trials.test[at] in line
+                assert words & ({"1", "target"} if is_target else {"0", "nontarget"})
+            trial_lines = [
+                n for n, line in enumerate(lines, start=1) if line.strip("\ufeff").strip()
+            ]
+            assert list(trials.lines) in (trial_lines, trial_lines[1:])
 
 
 def test_option_files(tmp_path):

@@ -19,7 +19,7 @@ from speaker_bases.kaldi_feats.checks import validate_data_dir
 from speaker_bases.kaldi_feats.fbank.options import feature_settings
 from speaker_bases.kaldi_feats.reader import FeatureReader, read_num_frames
 
-PROGRAMS = ("compute-fbank-feats", "apply-cmvn-sliding", "copy-feats")
+PROGRAMS = ("compute-fbank-feats", "apply-cmvn-sliding", "copy-feats", "extract-segments")
 
 
 @pytest.fixture
@@ -143,6 +143,25 @@ def test_kaldi_writes_what_the_embedded_extractor_writes(corpus, embedded, kaldi
     # And what one extractor finished, the other leaves alone.
     code, said = embedded(corpus)
     assert code == 0 and "nothing to do" in said
+
+
+def test_kaldi_cuts_segments_as_the_embedded_extractor_does(
+    segmented, embedded, kaldi, make_fbank, tmp_path
+):
+    other = segmented.at(segmented.folder / "embedded" / "train")
+    shutil.copytree(segmented.path, other.path)
+    assert embedded(other)[0] == 0
+    done = make_fbank(segmented)
+    assert done.returncode == 0, done.stderr
+    made, expected = segmented.features(), other.features()
+    assert list(made) == list(expected) == ["s0-a", "s0-b", "s1-a", "s1-b"]
+    for name in expected:
+        np.testing.assert_allclose(made[name], expected[name], atol=1e-6)
+    (command,) = commands(tmp_path, "extract-segments")
+    assert command.endswith(".segments ark:-")
+    (kaldi / "src" / "featbin" / "extract-segments").unlink()
+    done = make_fbank(segmented)
+    assert done.returncode == 1 and "featbin/extract-segments is not there" in done.stderr
 
 
 def test_kaldi_makes_again_only_the_ark_of_a_changed_recording(
