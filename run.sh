@@ -43,12 +43,18 @@ data=data                   # data directories
 exp=exp                     # trained systems, scores and results
 nj=                         # parallel jobs of stages 0 and 1; without it one for each processor
 epochs=                     # instead of the corpus file's
-backend=                    # cosine or bvector; each system's own without it, bvector for vox2_*
+allow_missing=false         # true: go on without what is missing, with its count in every table: a
+                            # corpus that is not complete, trials of utterances without features
+backend=                    # cosine, bvector or plda; each system's own without it, bvector for
+                            # vox2_*
 fbank_config=conf/fbank.conf  # options of compute-fbank-feats, which the embedded extractor reads too
 prepare_opts=               # more options for stage 0: python -m speaker_bases.kaldi_feats.prepare
 fbank_opts=                 # more options for stage 1: kaldi_feats/make_fbank.sh
 train_opts=                 # more options for stage 2, such as "--set bn_momentum=0.99"
-backend_opts=               # more options for stage 4, such as "--set epochs=40"
+backend_opts=               # more options for stage 4, such as "--set epochs=40" (bvector) or
+                            # "--set lda_dim=64" (plda)
+audit=false                 # true: no stage; read all of --data and --exp, say what is damaged, change
+                            # nothing
 plugin=                     # a module of yours that adds losses, networks, corpora or back-ends
 use_active_env=false        # true: the Python environment that is active, instead of .venv
 gpu=true                    # false: no CUDA into .venv, which is gigabytes, even if there is a GPU
@@ -109,6 +115,9 @@ done
 plugins=()
 [ -z "$plugin" ] || plugins=(--plugin "$plugin")
 jobs=(${nj:+--nj "$nj"})
+if [ "$audit" = true ]; then
+  exec python -m speaker_bases.evaluate.audit --data "$data" --exp "$exp" "${jobs[@]}" "${plugins[@]}"
+fi
 begin_stage() { echo "$(date +%H:%M:%S) stage $1: $2"; }
 runs_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
@@ -124,6 +133,7 @@ if runs_stage 0; then
     from+=("--${name//_/-}" "${values[@]}")
   done
   [ "$download" = false ] || from+=(--download)
+  [ "$allow_missing" = false ] || from+=(--allow-missing)
   run_logged "$data/log/prepare.log" python -m speaker_bases.kaldi_feats.prepare "$corpus" \
     --data "$data" "${jobs[@]}" "${from[@]}" "${plugins[@]}" $prepare_opts
 fi
@@ -133,7 +143,7 @@ if runs_stage 1; then
   for set in train test; do
     begin_stage 1 "features of $data/$set"
     run_logged "$data/$set/log/features.log" kaldi_feats/make_fbank.sh "${jobs[@]}" \
-      --fbank-config "$fbank_config" $fbank_opts "$data/$set"
+      --fbank-config "$fbank_config" --allow-missing "$allow_missing" $fbank_opts "$data/$set"
   done
 fi
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-ROOMS = ["speaker_bases", "kaldi_feats", "models", "losses", "train", "evaluate"]
+ROOMS = ["speaker_bases", "kaldi_feats", "ivector", "models", "losses"]
+ROOMS += ["train", "evaluate", "verify"]
 
 # The folder `speaker_bases/` is the package's root, and a folder `losses/` beside it is imported as
 # `speaker_bases.losses`: top-level packages called `models` or `evaluate` would clash with other
@@ -23,6 +24,13 @@ TEST = [
     "nbclient>=0.10,<1",
     "ipykernel>=6.29,<8",
     "ruff>=0.14,<1",
+]
+
+EXPORT = [
+    "tf2onnx>=1.17,<2",
+    "onnx>=1.17,<2",
+    "onnxruntime>=1.20,<2",
+    "ai-edge-litert>=2.0,<3",
 ]
 
 setup(
@@ -56,11 +64,13 @@ setup(
         "matplotlib>=3.9,<4",
         "tensorboardX>=2.6,<3",
     ],
+    entry_points={"console_scripts": ["speaker-bases=speaker_bases.verify.__main__:main"]},
     extras_require={
         "synthetic": ["espeakng-loader>=0.2.4,<1"],
         "test": TEST,
         "notebook": ["notebook>=7.2,<8", "ipykernel>=6.29,<8"],
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
+        "export": EXPORT,
         "jax": ["jax>=0.7,<0.12"],
         "jax-gpu": ["jax[cuda12]>=0.7,<0.12"],
     },

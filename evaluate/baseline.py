@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ..command_line import run_tool
+from ..files import remove_temporary
 from ..kaldi_feats.fbank.options import feature_settings
 from ..kaldi_feats.reader import FeatureReader, VectorWriter
+from ..lock import locked
 from ..progress import progress
 from ..run_dir import RunDir
 from .stamps import embedding_stamp
@@ -54,7 +56,8 @@ def make_baseline(exp: Path, data_dir: Path) -> Path:
     if stamp.is_current():
         log.info("%s: already complete", output)
         return output
-    with stamp.renew():
+    with locked(run.lock, f"embedding {data_dir} by {run.path}"), stamp.renew():
+        remove_temporary(run.path, output.parent)
         output.unlink(missing_ok=True)
         reader = FeatureReader(data_dir / "feats.scp")
         vectors = feature_statistics(reader)

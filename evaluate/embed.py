@@ -8,14 +8,18 @@ import numpy as np
 
 from ..backend import check_backend, load_keras
 from ..command_line import InputError, run_tool, whole_number
-from ..files import content_digest
+from ..files import content_digest, remove_temporary
 from ..kaldi_feats.reader import FeatureReader, VectorWriter, read_num_frames
+from ..lock import locked
 from ..progress import progress
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
-from .batches import read_batches
+from .batches import Batch, read_batches
 from .refusals import refuse_other_features
 from .stamps import embedding_stamp
+
+LISTED = 5
+"""Utterances that a warning names."""
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +71,8 @@ def embed(
             is a batch of its own.
 
     Raises:
-        InputError: if the system is not complete, the features are missing, broken or made with
-            other settings, or an embedding comes out as NaN.
+        InputError: if the system is not complete or another process is at work on it, the features
+            are missing, broken or made with other settings, or an embedding comes out as NaN.
     """
     name = name or data_dir.resolve().name
     output = run.embeddings(name)
@@ -85,17 +89,43 @@ def embed(
 
     embedder = load_embedder(run)
     reader = FeatureReader(data_dir / "feats.scp")
-    batches = read_batches(reader, read_num_frames(data_dir), batch_frames)
-    bar = progress(total=len(reader), desc=f"embed {name}", unit="utt")
-    with stamp.renew(), bar:
+    silent: list[str] = []
+    with (
+        locked(run.lock, f"embedding {data_dir} by {run.path}"),
+        stamp.renew(),
+        progress(total=len(reader), desc=f"embed {name}", unit="utt") as bar,
+    ):
+        remove_temporary(output.parent)
         output.unlink(missing_ok=True)  # or, interrupted, stage 4 would take the old ones
         with VectorWriter(output) as writer:
-            for batch in batches:
+            for batch in read_batches(reader, read_num_frames(data_dir), batch_frames):
                 rows = embedder.predict_on_batch([batch.features, batch.num_frames])
                 _write(writer, batch.utterances, np.asarray(rows), run)
+                silent += without_energy(batch)
                 bar.update(len(batch.utterances))
+    _warn_of_silence(silent, data_dir)
     log.info("%s: %d embeddings", output, len(reader))
     return output
+
+
+def without_energy(batch: Batch) -> list[str]:
+    """The utterances of a batch whose features are the same in every frame: digital silence."""
+    bounds = zip(batch.utterances, batch.features, batch.num_frames, strict=False)
+    return [name for name, features, end in bounds if np.ptp(features[:end], axis=0).max() < 1e-4]
+
+
+def _warn_of_silence(utterances: list[str], data_dir: Path) -> None:
+    if utterances:
+        some = ", ".join(sorted(utterances)[:LISTED]) + (
+            ", ..." if len(utterances) > LISTED else ""
+        )
+        log.warning(
+            "%s: features without energy (digital silence?) of %d utterances: %s; their embeddings "
+            "are one and the same, and say nothing of a speaker",
+            data_dir / "feats.scp",
+            len(utterances),
+            some,
+        )
 
 
 def _write(

@@ -12,7 +12,7 @@ from ..command_line import InputError, run_tool, whole_number
 from ..run_dir import RunDir
 from .reporting import plots
 from .reporting.results import result_of
-from .reporting.speaker_space import SpeakerSpace, impostor_cosines, load_bases, load_speaker_space
+from .speaker_space import SpeakerSpace, impostor_cosines, load_bases, load_speaker_space
 from .trial_list import load_trial_list
 
 _MOST_UTTERANCES = 200

@@ -9,11 +9,14 @@ import numpy as np
 
 from ..backend import check_backend
 from ..command_line import InputError, run_tool
+from ..files import remove_temporary
 from ..kaldi_feats.reader import read_vectors
 from ..kaldi_feats.trials import look_up
+from ..lock import locked
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
 from .backends import BACKENDS, Backend
+from .backends.enrolment import Enrolment, score_models
 from .refusals import refuse_trained_speakers
 from .score_file import write_scores
 from .stamps import score_stamp
@@ -43,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--backend",
-        help="how two embeddings are compared: cosine or bvector, or a plugin's (default: as the "
-        "run's config.yaml says, or else cosine)",
+        help="how two embeddings are compared: cosine, bvector or plda, or a plugin's (default: as "
+        "the run's config.yaml says, or else cosine)",
     )
     parser.add_argument(
         "--train-dir",
@@ -96,14 +99,16 @@ def score(
 
     Raises:
         InputError: if embeddings, a list or the back-end are missing, a trial names an unknown
-            utterance, or a speaker of a list was trained on.
+            utterance, a speaker of a list was trained on, or another process is at work on the run.
     """
     name = embeddings or data_dir.resolve().name
     scp = run.embeddings(name)
     if not scp.is_file():
         raise InputError(f"{scp}: no such embeddings; extract them first (stage 3)")
-    for trial_list in trial_lists(data_dir) if lists is None else lists:
-        _score_list(run, load_trial_list(data_dir, trial_list), backend, name)
+    with locked(run.lock, f"scoring {run.path}"):
+        remove_temporary(run.scores("any").parent)
+        for trial_list in trial_lists(data_dir) if lists is None else lists:
+            _score_list(run, load_trial_list(data_dir, trial_list), backend, name)
 
 
 def _score_list(run: RunDir, trials: TrialList, backend: str, embeddings_name: str) -> None:
@@ -119,9 +124,14 @@ def _score_list(run: RunDir, trials: TrialList, backend: str, embeddings_name: s
     row_of = {utterance: row for row, utterance in enumerate(utterances)}
     where = f"{scp} (was it too short for features?)"
     enrol, test = look_up(trials.trials, row_of, trials.path, where)
+    scorer = BACKENDS.find(backend)
     with stamp.renew():
         output.unlink(missing_ok=True)  # or, interrupted, the report would take the old ones
-        scores = BACKENDS.find(backend).scores(run, embeddings, enrol, test)
+        if trials.trials.models is None:
+            scores = scorer.scores(run, embeddings, enrol, test)
+        else:
+            models = Enrolment.of(trials.trials.models, enrol, row_of)
+            scores = score_models(scorer, run, embeddings, models, test)
         write_scores(output, trials.trials, scores)
     log.info("%s: %d trials", output, len(scores))
 
@@ -137,11 +147,19 @@ def _settings(run: RunDir, name: str, backend: Backend, given: list[str]) -> Map
             known = ", ".join(settings) or "none"
             raise InputError(f"--set {text}: the settings of {name} are {known}: KEY=VALUE")
         try:
-            settings[key] = type(settings[key])(value)
+            settings[key] = _parsed(value, type(settings[key]))
         except ValueError:
             kind = type(settings[key]).__name__
             raise InputError(f"--set {text}: {key} takes a value of type {kind}") from None
     return settings
+
+
+def _parsed(text: str, kind: type) -> bool | int | float | str:
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise ValueError(text)
+        return text == "true"
+    return kind(text)
 
 
 def _refuse_zeros(utterances: list[str], embeddings: np.ndarray, scp: Path) -> None:

@@ -25,6 +25,7 @@ def embedding_stamp(run: RunDir, data_dir: Path, name: str, made_by: str) -> Sta
     """
     inputs = {
         "made_by": made_by,
+        "computed_in": "float32",
         "features": feature_settings(data_dir),
         "contents": FeatureReader(data_dir / "feats.scp").digest(),
     }

@@ -1,13 +1,15 @@
 """A trial list together with the speakers it is about."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..command_line import InputError
-from ..kaldi_feats.data_dir import read_table
-from ..kaldi_feats.prepared import read_prepared
+from ..kaldi_feats.data_dir import quoted, read_table
+from ..kaldi_feats.enrolment import map_of
+from ..kaldi_feats.prepared import lists_of, read_prepared
 from ..kaldi_feats.trials import Trials, look_up, refuse_wrong_labels
 
 
@@ -19,7 +21,8 @@ class TrialList:
         path: the trial list's file.
         trials: its trials, in the file's order.
         speakers: the names of the speakers of the data directory, sorted.
-        enrol_speakers: (trials,) int, the first utterance's speaker as an index into `speakers`.
+        enrol_speakers: (trials,) int, the speaker of the first utterance, or of the model, as an
+            index into `speakers`.
         test_speakers: (trials,) int, the second's.
     """
 
@@ -58,7 +61,7 @@ def trial_lists(data_dir: Path) -> list[str]:
     Raises:
         InputError: if there are none.
     """
-    there = sorted(path.name for path in (data_dir / "trials").glob("[!.]*") if path.is_file())
+    there = [path.name for path in lists_of(data_dir)]
     if not there:
         raise InputError(f"{data_dir / 'trials'}: no trial list here; run stage 0")
     return there
@@ -82,9 +85,9 @@ def read_trial_list(path: Path, utt2spk_path: Path) -> TrialList:
 
     Raises:
         InputError: with file and line if a trial names an utterance that ``utt2spk`` does not
-            know, or says target of two speakers or nontarget of one; if there are no target or no
-            nontarget trials; or if a list under a published list's name has not its number of
-            trials.
+            know, or says target of two speakers or nontarget of one; if a model is made of
+            utterances of several speakers; if there are no target or no nontarget trials; or if a
+            list under a published list's name has not its number of trials.
     """
     trials = read_prepared(path)
     utt2spk = read_table(utt2spk_path)
@@ -92,5 +95,25 @@ def read_trial_list(path: Path, utt2spk_path: Path) -> TrialList:
     number = {speaker: index for index, speaker in enumerate(speakers)}
     speaker_of = {utterance: number[speaker] for utterance, speaker in utt2spk.items()}
     enrol, test = look_up(trials, speaker_of, path, str(utt2spk_path))
+    if trials.models is not None:
+        enrol = _speakers_of_models(trials, enrol, speaker_of, path)
     refuse_wrong_labels(path, trials, enrol == test, str(utt2spk_path))
     return TrialList(path, trials, speakers, enrol, test)
+
+
+def _speakers_of_models(
+    trials: Trials, enrol: np.ndarray, speaker_of: Mapping[str, int], path: Path
+) -> np.ndarray:
+    """The speaker (trials,) of each trial's model, given the model's number (trials,)."""
+    speakers = np.full(len(trials.models), -1)
+    names = list(trials.models)
+    for number in np.unique(enrol):
+        utterances = trials.models[names[number]]
+        of = {speaker_of[utterance] for utterance in utterances}
+        if len(of) > 1:
+            raise InputError(
+                f"{map_of(path)}:{number + 1}: the model {quoted(names[number])} is made of "
+                f"utterances of {len(of)} speakers; enrol each by itself"
+            )
+        speakers[number] = of.pop()
+    return speakers[enrol]

@@ -127,7 +127,7 @@ def read_array(file: BinaryIO, place: Place) -> np.ndarray:
         array = _read_binary(file, place.offset)
     elif start.lstrip()[:1] in (b"", b"["):
         file.seek(place.offset)
-        array = _read_text(file)
+        array = read_text(file)
     else:
         raise ValueError(_foreign(start + file.read(3)))
     if place.rows or place.columns:
@@ -147,6 +147,23 @@ def _read_binary(file: BinaryIO, offset: int) -> np.ndarray:
         with np.errstate(all="ignore"):  # what is not finite is for the caller to refuse
             return read_matrix_or_vector(file)
     file.seek(begin)
+    return _read_numbers(file, letters, shape)
+
+
+def read_uncompressed(file: BinaryIO) -> np.ndarray:
+    """Read the binary matrix or vector that begins here, behind ``\\0B``, and no further.
+
+    Raises:
+        ValueError: anything but a whole one, or a compressed one.
+    """
+    letters, shape, begin = _read_header(file)
+    if letters.startswith(b"C"):
+        raise ValueError("a compressed matrix, which has not the digits of a model")
+    file.seek(begin)
+    return _read_numbers(file, letters, shape)
+
+
+def _read_numbers(file: BinaryIO, letters: bytes, shape: tuple[int, ...]) -> np.ndarray:
     dtype = np.dtype("<f4" if letters.startswith(b"F") else "<f8")
     return np.frombuffer(file.read(math.prod(shape) * dtype.itemsize), dtype).reshape(shape)
 
@@ -188,27 +205,42 @@ def _read_header(file: BinaryIO) -> tuple[bytes, tuple[int, ...], int]:
     return letters, (rows, columns) if is_matrix else (rows,), begin
 
 
-def _read_text(file: BinaryIO) -> np.ndarray:
-    """``[ 1 2 ]`` is a vector, ``[`` and then a row a line up to ``]`` a matrix."""
-    text = b"".join(_up_to_bracket(file)).strip()
-    if not text.startswith(b"["):
-        raise ValueError(_foreign(text[:5]))
-    body = text[1:-1]
-    is_matrix = b"\n" in body
-    rows = [line.split() for line in body.split(b"\n") if line.strip()] if body.strip() else []
+def read_text(file: BinaryIO) -> np.ndarray:
+    """``[ 1 2 ]`` is a vector, ``[`` and then a row a line up to ``]`` a matrix; no further.
+
+    Raises:
+        ValueError: anything else.
+    """
+    rows, is_matrix = text_rows(file)
     if not rows or (not is_matrix and len(rows) != 1):
         raise ValueError("an empty array")
     if len({len(row) for row in rows}) != 1:
         raise ValueError("rows of different lengths")
+    array = np.array(rows)
+    return array if is_matrix else array[0]
+
+
+def text_rows(file: BinaryIO) -> tuple[list[list[float]], bool]:
+    """The rows of numbers from ``[`` up to ``]``, and whether they are of a matrix.
+
+    Raises:
+        ValueError: anything else.
+    """
+    text = b"".join(_up_to_bracket(file)).strip()
+    if not text.startswith(b"["):
+        raise ValueError(_foreign(text[:5]))
+    body = text[1:-1]
+    rows = [line.split() for line in body.split(b"\n") if line.strip()]
     if any(len(word) > LONGEST_NUMBER or b"_" in word for row in rows for word in row):
         raise ValueError("something that is not a number")
-    array = np.array([[float(word) for word in row] for row in rows])
-    return array if is_matrix else array[0]
+    return [[float(word) for word in row] for row in rows], b"\n" in body
 
 
 def _up_to_bracket(file: BinaryIO) -> Iterator[bytes]:
     while line := file.readline():
-        before, bracket, _ = line.partition(b"]")
+        before, bracket, behind = line.partition(b"]")
+        if bracket:
+            file.seek(-len(behind), os.SEEK_CUR)
         yield before + bracket
         if bracket:
             return

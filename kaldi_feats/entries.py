@@ -2,18 +2,19 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from ..command_line import InputError
-from .ark import is_command, open_ark, parse_place, read_array
+from .ark import Place, is_command, open_ark, parse_place, read_array
 from .data_dir import read_table, shown
 
 # A process may have 1,024 files open, as a rule.
 MOST_OPEN = 100
+LONGEST_KEY = 10_000
 
 
 def read_scp(scp: Path) -> dict[str, str]:
@@ -82,6 +83,35 @@ def load(
     if not np.isfinite(array).all():
         raise bad_entry(scp, table, utterance, f"NaN or infinity in {shown(value)}")
     return array
+
+
+def walk(ark: str | os.PathLike) -> Iterator[tuple[str, np.ndarray]]:
+    """Every utterance of an archive with its array, binary or text, from its beginning to its end.
+
+    Raises:
+        InputError: with the offset in bytes: an entry is no array of Kaldi's, or broken.
+    """
+    path, offset = os.fspath(ark), 0
+    try:
+        with open_ark(path) as file:
+            while key := _key(file):
+                offset = file.tell()
+                yield key, read_array(file, Place(path, offset))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise InputError(f"{path}: at byte {offset}: {error}") from error
+
+
+def _key(file: BinaryIO) -> str:
+    """The utterance that an entry begins with; empty at the archive's end."""
+    letters = b""
+    while (letter := file.read(1)) and (not letters or not letter.isspace()):
+        if not letter.isspace():  # the end of the line of the text entry before
+            letters += letter
+        if len(letters) > LONGEST_KEY:
+            raise ValueError("no utterance's name at its beginning")
+    return letters.decode("utf-8")  # what it raises is a ValueError, too
 
 
 def bad_entry(

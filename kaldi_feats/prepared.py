@@ -9,6 +9,7 @@ import numpy as np
 
 from ..command_line import InputError
 from .data_dir import read_table, table_lines, write_table
+from .enrolment import SUFFIX, with_models
 from .trials import PUBLISHED_SIZES, Trials, read_trials, refuse_one_kind, refuse_other_size
 
 log = logging.getLogger(__name__)
@@ -18,19 +19,20 @@ WITHOUT_FEATURES = "utt2spk_without_features"
 
 
 def lists_of(data_dir: str | os.PathLike) -> list[Path]:
-    """A data directory's trial lists, sorted; there may be none."""
-    return sorted(path for path in Path(data_dir).glob("trials/[!.]*") if path.is_file())
+    """A data directory's trial lists, sorted, without their maps; there may be none."""
+    files = Path(data_dir).glob("trials/[!.]*")
+    return sorted(path for path in files if path.suffix != SUFFIX and path.is_file())
 
 
 def read_prepared(path: str | os.PathLike) -> Trials:
     """Read a list of a data directory, which may be a published one in Kaldi's form.
 
-    Trials of utterances without features, where the feature stage was told to allow them, are
-    not in it, which is warned of.
+    If it has a map (see `enrolment`), the trials are of its models. Trials of utterances without
+    features, where the feature stage was told to allow them, are not in it, which is warned of.
 
     Raises:
-        InputError: as `read_trials`, or it is called as a published list is and has not its
-            number of trials, or no trials of both kinds have features.
+        InputError: as `read_trials` and `with_models`, or it is called as a published list is and
+            has not its number of trials, or no trials of both kinds have features.
     """
     trials = _read_whole(path)
     dropped = Path(path).parent.parent / WITHOUT_FEATURES
@@ -51,6 +53,9 @@ def read_prepared(path: str | os.PathLike) -> Trials:
         [trials.enrol[row] for row in rows],
         [trials.test[row] for row in rows],
         trials.is_target[kept],
+        dropped=len(trials) - len(rows),
+        models=trials.models,
+        lines=[trials.line(row) for row in rows],
     )
     refuse_one_kind(left, f"{path}: without the trials that have no features")
     return left
@@ -60,13 +65,17 @@ def _read_whole(path: str | os.PathLike) -> Trials:
     name = os.path.basename(path)
     trials = read_trials(path, doubled=name in PUBLISHED_SIZES)
     refuse_other_size(path, name, len(trials))
-    return trials
+    return with_models(trials, path)
 
 
 def _naming(trials: Trials, utterances: Collection[str]) -> np.ndarray:
     """bool (trials,): whether one of a trial's utterances is among these."""
+    enrolled = utterances
+    if trials.models is not None:
+        models = trials.models.items()
+        enrolled = {model for model, each in models if any(u in utterances for u in each)}
     pairs = zip(trials.enrol, trials.test, strict=True)
-    return np.array([a in utterances or b in utterances for a, b in pairs], dtype=bool)
+    return np.array([a in enrolled or b in utterances for a, b in pairs], dtype=bool)
 
 
 def check_lists(data_dir: str | os.PathLike, allow_missing: bool) -> None:
@@ -95,15 +104,15 @@ def check_lists(data_dir: str | os.PathLike, allow_missing: bool) -> None:
         if not len(found):
             continue
         at = int(found[0])
-        first = trials.enrol[at] if trials.enrol[at] in without else trials.test[at]
-        utterances = without.keys() & {*trials.enrol, *trials.test}
+        first = next(name for name in trials.utterances_of(at) if name in without)
+        utterances = without.keys() & trials.utterances
         concerned |= utterances
         if not allow_missing:
             raise InputError(
-                f"{path}:{at + 1}: the utterance {first!r} has no features (too short, or broken): "
-                f"so have {len(utterances):,} of the list's utterances, in {len(found):,} of its "
+                f"{path}:{trials.line(at)}: the utterance {first!r} has no features (too short, or "
+                f"broken): so have {len(utterances):,} of the list's utterances, in {len(found):,} of its "
                 f"{len(trials):,} trials; replace the recordings, or drop these trials with "
-                "--allow-missing true (of run.sh: --fbank-opts '--allow-missing true')"
+                "--allow-missing true"
             )
     if concerned:
         write_table(dropped, {name: without[name] for name in concerned})

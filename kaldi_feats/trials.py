@@ -40,12 +40,17 @@ class Trials:
         enrol: utterance ids.
         test: utterance ids.
         is_target: bool array (trials,), true where both are of one speaker.
+        dropped: how many more the list has, of utterances that have no features.
+        models: where `enrol` has models and not utterances (see `enrolment`), the utterances of
+            each model.
         lines: the number of each trial's line in its file; 1, 2, ... if None.
     """
 
     enrol: list[str]
     test: list[str]
     is_target: np.ndarray
+    dropped: int = 0
+    models: Mapping[str, Sequence[str]] | None = None
     lines: Sequence[int] | None = None
 
     def __len__(self) -> int:
@@ -57,8 +62,26 @@ class Trials:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the list in Kaldi's form: the same list, whatever form it came in."""
-        return hashlib.sha256(format_trials(self).encode()).hexdigest()
+        """SHA-256 of the list in Kaldi's form: the same list, whatever form it came in.
+
+        That of a list of models is of its map too.
+        """
+        models = (self.models or {}).items()
+        lines = "".join(f"{model} {' '.join(utterances)}\n" for model, utterances in models)
+        return hashlib.sha256((format_trials(self) + lines).encode()).hexdigest()
+
+    def utterances_of(self, row: int) -> list[str]:
+        """The utterances of a trial, that of the test last."""
+        enrol = self.enrol[row]
+        return [*([enrol] if self.models is None else self.models[enrol]), self.test[row]]
+
+    @cached_property
+    def utterances(self) -> set[str]:
+        """All utterances of all trials."""
+        enrol = set(self.enrol)
+        if self.models is not None:
+            enrol = {utterance for model in enrol for utterance in self.models[model]}
+        return enrol | set(self.test)
 
 
 def read_trials(path: str | os.PathLike, doubled: bool = False) -> Trials:
@@ -132,7 +155,7 @@ def read_with(
 ) -> Trials:
     """Read a list by `read_rows`, which explains the arguments, and refuse trials of one kind."""
     enrol, test, is_target, numbers = read_rows(path, parse, form, doubled, lines)
-    trials = Trials(enrol, test, np.array(is_target), numbers)
+    trials = Trials(enrol, test, np.array(is_target), lines=numbers)
     refuse_one_kind(trials, str(path))
     return trials
 
@@ -233,6 +256,8 @@ def look_up(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The numbers of every trial's two utterances: two arrays (trials,) int64.
 
+    In a list of models the first is the number of the model, its place among `Trials.models`.
+
     Args:
         trials: what was read from `path`.
         numbers: the utterances there are, and their numbers from 0.
@@ -243,15 +268,19 @@ def look_up(
         InputError: naming the line of the first utterance that is not there, and how many of the
             list's utterances and trials that concerns.
     """
+    enrolled = numbers
+    if trials.models is not None:
+        models = enumerate(trials.models.items())
+        enrolled = {model: n for n, (model, each) in models if all(u in numbers for u in each)}
     enrol, test = (
-        np.fromiter((numbers.get(u, -1) for u in side), np.int64, len(trials))
-        for side in (trials.enrol, trials.test)
+        np.fromiter((known.get(name, -1) for name in side), np.int64, len(trials))
+        for side, known in ((trials.enrol, enrolled), (trials.test, numbers))
     )
     unknown = np.flatnonzero((enrol < 0) | (test < 0))
     if len(unknown):
         at = int(unknown[0])
-        first = trials.enrol[at] if enrol[at] < 0 else trials.test[at]
-        named = {*trials.enrol, *trials.test}
+        first = next(name for name in trials.utterances_of(at) if name not in numbers)
+        named = trials.utterances
         missing = sum(name not in numbers for name in named)
         raise InputError(
             f"{path}:{trials.line(at)}: the utterance {first[:80]!r} is not in {where}: "

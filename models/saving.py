@@ -1,5 +1,6 @@
 """Keras models in files: written whole or not at all, and loaded for inference."""
 
+import json
 import os
 import textwrap
 from pathlib import Path
@@ -41,3 +42,19 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         reason = str(error).split("Exception encountered: ")[-1].split("\n\n")[0]
         reason = textwrap.shorten(reason, 300) or type(error).__name__
         raise InputError(f"{path}: Keras cannot load this model: {reason}") from error
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """The model itself, or one of the same layers and weights without any lower precision.
+
+    Mixed precision is for training: what is computed afterwards should not depend on which units
+    a machine has for it.
+    """
+    if {layer.dtype_policy.name for layer in model.layers} == {"float32"}:
+        return model
+    text = json.dumps(keras.saving.serialize_keras_object(model))
+    for policy in ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16"):
+        text = text.replace(f'"{policy}"', '"float32"')
+    twin = keras.saving.deserialize_keras_object(json.loads(text))
+    twin.set_weights(model.get_weights())
+    return twin

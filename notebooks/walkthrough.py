@@ -929,7 +929,7 @@ assert all(rates[name] < rates["baseline"] for name in SYSTEMS)
 
 # %%
 from speaker_bases.evaluate import figures
-from speaker_bases.evaluate.reporting.speaker_space import (
+from speaker_bases.evaluate.speaker_space import (
     impostor_cosines,
     load_bases,
     load_speaker_space,

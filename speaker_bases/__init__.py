@@ -1,14 +1,15 @@
 """Speaker verification with losses on speaker basis vectors (Heo et al. 2019).
 
-The rooms are subpackages, imported on demand: `kaldi_feats`, `models`, `losses`, `train` and
-`evaluate`. The modules of this folder are the ground floor that all of them stand on.
+The rooms are subpackages, imported on demand: `kaldi_feats`, `ivector`, `models`, `losses`,
+`train`, `evaluate` and `verify`. The modules of this folder are the ground floor that all of them
+stand on.
 """
 
 import importlib
 
 __version__ = "0.2.0"
 
-ROOMS = ("kaldi_feats", "models", "losses", "train", "evaluate")
+ROOMS = ("kaldi_feats", "ivector", "models", "losses", "train", "evaluate", "verify")
 
 
 def __getattr__(name: str):

@@ -14,12 +14,12 @@ class InputError(Exception):
     """
 
 
-def run_tool(main: Callable[[], object]) -> int:
+def run_tool(main: Callable[[], object], failure: int = 1) -> int:
     """Run a command-line tool's body and turn what stops it into an exit code.
 
-    Returns the body's exit code if it returns one, or else 0; 1 after an `InputError` or an
-    `OSError` (one line on stderr, no traceback), 130 after Ctrl-C. Anything else is a bug of ours
-    and keeps its traceback.
+    Returns the body's exit code if it returns one, or else 0; `failure` after an `InputError` or
+    an `OSError` (one line on stderr, no traceback), 130 after Ctrl-C. Anything else is a bug of
+    ours and keeps its traceback.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
@@ -31,7 +31,7 @@ def run_tool(main: Callable[[], object]) -> int:
         program = Path(sys.argv[0])
         name = program.parent.name if program.stem == "__main__" else program.stem
         sys.stderr.write(f"{name}: error: {text}\n")
-        return 1
+        return failure
     except KeyboardInterrupt:
         return interrupted()
     return code if isinstance(code, int) else 0

@@ -44,6 +44,26 @@ class RunDir:
         self.bvector = self.path / "bvector.keras"
         self.bvector_log = self.path / "bvector.csv"
         self.bvector_done = self.path / ".bvector.done"
+        self.plda = self.path / "plda" / "plda"
+        self.plda_lda = self.path / "plda" / "lda.mat"
+        self.plda_mean = self.path / "plda" / "mean.vec"
+        self.plda_done = self.path / "plda" / ".done"
+
+    def cohort(self, name: str) -> Path:
+        """The impostors that scores are normalised by."""
+        return self.path / f"cohort.{name}.npz"
+
+    def cohort_done(self, name: str) -> Path:
+        """The stamp of those impostors."""
+        return self.path / f".cohort.{name}.npz.done"
+
+    def calibration(self, trial_list: str, backend: str) -> Path:
+        """What turns the scores of one back-end into log-likelihood ratios."""
+        return self.path / "calibration" / f"{trial_list}.{backend}.json"
+
+    def calibrations(self) -> Iterator[Path]:
+        """Every file of `calibration`."""
+        return iter(sorted((self.path / "calibration").glob("[!.]*.json")))
 
     @property
     def system(self) -> str:
@@ -141,5 +161,9 @@ def _is_number(text: str) -> bool:
 
 def runs(exp: str | os.PathLike) -> Iterator[RunDir]:
     """The runs under ``<exp>`` that have a configuration, by system and seed."""
-    for config in sorted(Path(exp).glob("*/seed*/config.yaml")):
-        yield RunDir(config.parent)
+    return (run for run in run_folders(exp) if run.config.is_file())
+
+
+def run_folders(exp: str | os.PathLike) -> Iterator[RunDir]:
+    """The folders of runs under ``<exp>``, whatever they hold, by system and seed."""
+    return (RunDir(path) for path in sorted(Path(exp).glob("*/seed*")) if path.is_dir())

@@ -1,5 +1,6 @@
 """Where the tests find the data that is not part of the repository, and how patient they are."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from speaker_bases.kaldi_feats.data_dir import write_table
 from speaker_bases.kaldi_feats.reader import MatrixWriter
+from tests.fuzzing import TALLY
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -29,6 +31,15 @@ def pytest_addoption(parser):
     parser.addoption(
         "--kills", type=int, default=0, help="how often each training of test_kills.py is killed"
     )
+
+
+@pytest.fixture(autouse=True)
+def tally_of_damaged_inputs(record_property):
+    """For experiments/reliability.py: how many damaged inputs a test has tried."""
+    TALLY.clear()
+    yield
+    if TALLY:
+        record_property("mutations", json.dumps(TALLY))
 
 
 def shared_data(name: str) -> Path:
@@ -55,6 +66,12 @@ def open_sv() -> Path:
 def kaldi_golden() -> Path:
     """What Kaldi's own programs compute."""
     return shared_data("kaldi-golden")
+
+
+@pytest.fixture(scope="session")
+def kaldi_golden_ivector() -> Path:
+    """A small i-vector and PLDA system, every file computed by Kaldi's own programs."""
+    return shared_data("kaldi-golden-ivector")
 
 
 @pytest.fixture(scope="session")

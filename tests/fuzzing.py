@@ -9,6 +9,7 @@ they begin::
 import os
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,9 @@ from typing import TypeVar
 from speaker_bases.command_line import InputError
 
 Value = TypeVar("Value")
+
+TALLY: Counter[str] = Counter()
+"""How many inputs the test in hand has seen refused, and how many read; conftest.py records it."""
 
 INPUTS = int(os.environ.get("FUZZ", "200"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
@@ -168,9 +172,12 @@ def value_or_refusal(
         What the reader returned; None if it refused.
     """
     try:
-        return read()
+        value = read()
+        TALLY["read"] += 1
+        return value
     except InputError as error:
         text = str(error)
+        TALLY["refused"] += 1
     except BaseException as error:
         raise AssertionError(f"{error!r} instead of an InputError, for {data[:500]!r}") from error
     assert "\n" not in text and len(text) <= LONGEST_MESSAGE, f"{text[:500]!r} for {data[:500]!r}"

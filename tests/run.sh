@@ -17,7 +17,7 @@ pass_unknown=true
 # shellcheck source=path.sh
 . ./path.sh
 export USE_ACTIVE_ENV=$use_active_env USE_GPU=$gpu
-activate_environment "synthetic test jax" || exit 1
+activate_environment "synthetic test jax export" || exit 1
 ruff format --check .
 ruff check .
 exec python -m pytest "$@"

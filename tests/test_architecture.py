@@ -9,10 +9,12 @@ import pytest
 GROUND = "speaker_bases"
 ROOMS = {  # what each may import beside the ground floor
     "kaldi_feats": set(),
+    "ivector": {"kaldi_feats"},
     "models": set(),
     "losses": set(),
     "train": {"kaldi_feats", "models", "losses"},
     "evaluate": {"kaldi_feats", "models", "losses"},
+    "verify": {"kaldi_feats", "models", "losses", "evaluate"},
     GROUND: set(),
 }
 
@@ -53,7 +55,7 @@ def test_imports_point_one_way(project_root, room):
 
 @pytest.mark.parametrize("room", ["losses", "models"])
 def test_what_runs_on_every_backend_imports_keras_and_numpy_alone(project_root, room):
-    standard = {"abc", "collections", "dataclasses", "functools", "math", "operator", "os"}
+    standard = {"abc", "collections", "dataclasses", "functools", "json", "math", "operator", "os"}
     standard |= {"numbers", "pathlib", "textwrap", "typing"}
     for path, tree in sources(project_root, room):
         for name, line in imported(path, tree, project_root):
@@ -64,7 +66,7 @@ def test_what_runs_on_every_backend_imports_keras_and_numpy_alone(project_root, 
 def test_one_place_spells_the_paths_of_a_run(project_root):
     spelled = re.compile(
         r"""["'](config\.yaml|speakers\.txt|(model|embedder|bvector)\.keras|log\.csv|checkpoints|"""
-        r"""tensorboard|embeddings|scores|\.train\.done)["']"""
+        r"""tensorboard|embeddings|scores|\.train\.done|lda\.mat|mean\.vec)["']"""
     )
     wrong = []
     for room in ("train", "evaluate"):

@@ -196,6 +196,19 @@ def test_a_link_and_another_folder(recipe, project_root):
     assert (elsewhere / "data" / "log" / "prepare.log").exists()
 
 
+def test_an_audit_is_all_that_is_done(recipe):
+    done = recipe.run("--audit", "true", "--nj", "3", "--plugin", "mine.py")
+    assert done.returncode == 0, done.stderr
+    (call,) = recipe.calls()
+    tool = f"-m speaker_bases.evaluate.audit --data {recipe.data} --exp {recipe.exp}"
+    assert call.endswith(f"{tool} --nj 3 --plugin {recipe.folder}/mine.py")
+
+
+def test_what_is_missing_is_allowed_to_be_in_every_stage(recipe):
+    assert recipe.run("--allow-missing", "true", "--stop-stage", "0").returncode == 0
+    assert recipe.calls()[-1].endswith("--allow-missing")
+
+
 def test_another_backend_of_keras_is_refused_at_once(recipe):
     done = recipe.run(KERAS_BACKEND="torch")
     assert done.returncode == 1 and done.stdout == ""

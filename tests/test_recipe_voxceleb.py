@@ -64,7 +64,7 @@ def recipe(project_root: Path, root: Path, corpus: str, *options: str):
     command = [project_root / "run.sh", "--use-active-env", "true", "--corpus", corpus]
     command += ["--data", folder / "data", "--exp", folder / "exp"]
     command += ["--trials", root / "miniature.txt", *options]
-    command += ["--prepare-opts", "--allow-missing"]
+    command += ["--allow-missing", "true"]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     run = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -9,17 +9,24 @@ import numpy as np
 from ...registry import Registry
 from ...run_dir import RunDir
 
+Setting = bool | int | float | str
+"""A setting's value; what ``--set`` gives is read as the type of the default."""
+
 
 class Backend(Protocol):
     """A way to compare two embeddings, which may have to learn from the training set first.
+
+    A model of several utterances is scored as the mean of their unit embeddings, unless a back-end
+    has a rule of its own: a method ``model_scores(run, embeddings, models, test)``; see
+    `enrolment.score_models`.
 
     Attributes:
         settings: the names of its settings and their defaults; ``--set`` changes them.
     """
 
-    settings: Mapping[str, int | float]
+    settings: Mapping[str, Setting]
 
-    def fit(self, run: RunDir, train_dir: Path, settings: Mapping[str, int | float]) -> None:
+    def fit(self, run: RunDir, train_dir: Path, settings: Mapping[str, Setting]) -> None:
         """Learn what the scores need, unless it is there; write it into the run's folder.
 
         Args:
@@ -55,8 +62,13 @@ class Backend(Protocol):
 
 BACKENDS: Registry[Backend] = Registry("back-end")
 
-from .bvector import BVector  # noqa: E402  they take `Backend` from here
+from .as_norm import AsNorm  # noqa: E402  they take `Backend` from here
+from .bvector import BVector  # noqa: E402
 from .cosine import Cosine  # noqa: E402
+from .plda import PldaBackend  # noqa: E402
 
 BACKENDS.add("cosine", Cosine())
 BACKENDS.add("bvector", BVector())
+BACKENDS.add("plda", PldaBackend())
+BACKENDS.add("as-norm-bases", AsNorm("bases"))
+BACKENDS.add("as-norm-means", AsNorm("means"))

@@ -1,6 +1,7 @@
 """Error rates of every scored system, from the score files and the trial lists alone."""
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -12,6 +13,7 @@ import pandas as pd
 from ...files import atomic_write
 from ...run_dir import RunDir, runs
 from ..backends import BACKENDS
+from ..calibrate import judged
 from ..interval import eer_interval
 from ..metrics import DetCurve, det_curve, eer, min_dcf
 from ..refusals import refuse_trained_speakers
@@ -26,6 +28,9 @@ from .comparable import (
 )
 from .paper import paper_eer, position
 
+LLR_COLUMNS = ["cllr", "min_cllr", "act_dcf_0.01", "act_dcf_0.05"]
+"""What log-likelihood ratios cost, where the scores are calibrated."""
+
 COLUMNS = [
     "system",
     "loss",
@@ -34,6 +39,7 @@ COLUMNS = [
     "trials",
     "targets",
     "nontargets",
+    "dropped",
     "backend",
     "seed",
     "eer_percent",
@@ -41,9 +47,11 @@ COLUMNS = [
     "eer_high",
     "min_dcf_0.01",
     "min_dcf_0.05",
+    *LLR_COLUMNS,
     "paper_eer_percent",
 ]
-"""Of results.csv; the rates in percent, the interval's ends too."""
+"""Of results.csv; the rates in percent, the interval's ends too; `dropped`: trials that the list
+has beyond those scored, of utterances without features."""
 
 HISTOGRAM_BINS = 60
 
@@ -136,7 +144,10 @@ def result_of(run: RunDir, config: dict, trials: TrialList, backend: str, corpus
     scores = read_scores(run.scores(trials.name, backend), trials.trials, trials.path)
     about = {"system": run.system, "loss": config["loss"], "corpus": corpus}
     about |= {"backend": backend, "seed": config["seed"]}
-    about["paper_eer_percent"] = paper_eer(config, corpus, trials.name, backend)
+    whole = not trials.trials.dropped
+    papers = paper_eer(config, corpus, trials.name, backend) if whole else math.nan
+    about["paper_eer_percent"] = papers
+    about |= dict.fromkeys(LLR_COLUMNS, math.nan) | judged(run, trials.name, backend)
     return _evaluate(scores, trials, _counts(trials) | about)
 
 
@@ -208,7 +219,8 @@ def _counts(trials: TrialList) -> dict:
         "trials": len(trials),
         "targets": targets,
         "nontargets": len(trials) - targets,
-        "utterances": len({*trials.trials.enrol, *trials.trials.test}),
+        "dropped": trials.trials.dropped,
+        "utterances": len(trials.trials.utterances),
         "speakers": len(trials.speakers_in_trials()),
     }
 

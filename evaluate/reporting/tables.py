@@ -7,7 +7,7 @@ import numpy as np
 
 from .document import Block, Heading, Paragraph, Table
 from .paper import BACKEND_OF_TABLE, TABLE_OF_CORPUS, TABLES, gain, position, rows_of
-from .results import Collected, Result, groups
+from .results import LLR_COLUMNS, Collected, Result, groups
 
 INTERVAL = (
     "The 95 % interval is a bootstrap over the list's speakers: how far the EER would move with "
@@ -55,8 +55,16 @@ def _list_section(
         f"non-target) of {counts['utterances']:,} utterances of {counts['speakers']:,} speakers; "
         f"back-end: {backend}."
     )
+    if counts["dropped"]:
+        paragraph += (
+            f" The list has {counts['dropped']:,} more trials, of utterances that have no features "
+            "(--allow-missing): the error rates are not those of the whole list."
+        )
     header = ["system", "loss", "seeds", "EER %", "95 % interval"]
     header += ["minDCF p=0.01", "minDCF p=0.05"]
+    calibrated = any(math.isfinite(result.row["cllr"]) for result in results)
+    if calibrated:
+        header += ["C_llr", "min C_llr", "DCF p=0.01", "DCF p=0.05"]
     by_system = {s: list(g) for s, g in groupby(results, key=lambda r: r.row["system"])}
     losses = {row.system: row.loss for row in rows_of(corpus)}
     rows = []
@@ -65,11 +73,21 @@ def _list_section(
             rows.append(_row(system, by_system[system]))
         else:
             rows.append([system, losses[system], "not run", "", "", "", ""])
+        if calibrated:
+            rows[-1] += _llr_cells([result.row for result in by_system.get(system, [])])
     return [
         Heading(f"Trial list {name}, {backend}"),
         Paragraph(paragraph),
-        Table(header, rows, numeric=frozenset({3, 4, 5, 6})),
+        Table(header, rows, numeric=frozenset(range(3, len(header)))),
     ]
+
+
+def _llr_cells(rows: list[dict]) -> list[str]:
+    """Means over the seeds that are calibrated."""
+    known = [row for row in rows if math.isfinite(row["cllr"])]
+    if not known:
+        return [""] * len(LLR_COLUMNS)
+    return [f"{np.mean([row[column] for row in known]):.3f}" for column in LLR_COLUMNS]
 
 
 def _row(system: str, results: list[Result]) -> list[str]:

@@ -18,7 +18,7 @@ from speaker_bases.evaluate.interval import eer_interval
 from speaker_bases.evaluate.metrics import eer, min_dcf
 from speaker_bases.evaluate.score_file import read_scores
 from speaker_bases.evaluate.stored_scores import write_list, write_scores
-from speaker_bases.evaluate.trial_list import TrialList, load_trial_list
+from speaker_bases.evaluate.trial_list import TrialList, load_trial_list, trial_lists
 from speaker_bases.files import atomic_write
 from speaker_bases.run_dir import RunDir, read_log
 
@@ -90,8 +90,8 @@ def record(
     about |= {"device": device(), "commit": _commit()}
     about["date"] = datetime.now(UTC).date().isoformat()
     stored = {}
-    for trials_path in sorted((data_dir / "trials").glob("[!.]*")):
-        trials = load_trial_list(data_dir, trials_path.name)
+    for name in trial_lists(data_dir):
+        trials = load_trial_list(data_dir, name)
         scores = _scores(run, trials)
         stored[trials.name] = trials.digest, scores
         write_list(path.parent / "scores", trials)

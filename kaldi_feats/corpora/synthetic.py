@@ -23,7 +23,8 @@ import soundfile
 import soxr
 
 from ...command_line import whole_number
-from ...files import atomic_write
+from ...files import atomic_write, remove_temporary
+from ...lock import locked
 from ...parallel import parallel
 from ...progress import progress
 from ..corpus import Corpus, DataSet
@@ -150,7 +151,7 @@ def make_corpus(plan: Plan, data: str | os.PathLike, nj: int = 1) -> Corpus:
     Trials are all pairs of test utterances, as one list, ``synthetic``.
 
     Raises:
-        InputError: espeak-ng is not installed.
+        InputError: espeak-ng is not installed, or another process synthesises here.
     """
     # Another seed, recipe or synthesiser gets another folder, so that nothing ever mixes.
     audio = Path(data) / "wav" / f"synthetic{RECIPE}-espeak{espeak.version()}-seed{plan.seed}"
@@ -165,7 +166,9 @@ def make_corpus(plan: Plan, data: str | os.PathLike, nj: int = 1) -> Corpus:
                 if not path.exists():
                     missing[path] = utterance
     if missing:
-        _synthesise(missing, nj)
+        with locked(Path(data) / ".wav.lock", f"synthesising {audio}"):
+            remove_temporary(*{path.parent for path in missing})
+            _synthesise(missing, nj)
     trials = {"synthetic": all_pairs(sets["test"].utt2spk)}
     return Corpus("synthetic", sets["train"], sets["test"], trials)
 

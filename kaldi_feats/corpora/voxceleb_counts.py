@@ -55,7 +55,7 @@ def compare_counts(
     if not allow_missing:
         raise InputError(
             f"{problem}; unpack or convert what is missing, or take it as it is with "
-            "--allow-missing (of run.sh: --prepare-opts --allow-missing)"
+            "--allow-missing (of run.sh: --allow-missing true)"
         )
     log.warning("%s", problem)
 

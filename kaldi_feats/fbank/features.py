@@ -1,28 +1,31 @@
-"""Log mel filter banks as Kaldi's compute-fbank-feats computes them, with kaldi-native-fbank."""
+"""Features as Kaldi's programs compute them, with kaldi-native-fbank."""
 
 import kaldi_native_fbank as knf
 import numpy as np
 
 
-class Fbank:
+class Extractor:
     """Computes features from samples.
 
     Args:
-        options: every option's value, as `fbank_options.read_options` returns them.
+        options: every option's value, as `options.read_options` returns them.
 
     Raises:
         ValueError: the options contradict each other (more mel bins than the spectrum can fill).
 
-    Source: Kaldi's src/feat/feature-fbank.cc; kaldi-native-fbank is its code without the rest.
+    Source: kaldi-native-fbank is Kaldi's code of src/feat without the rest.
     """
 
     def __init__(self, options: dict):
         self.sample_frequency = options["sample-frequency"]
-        self._options = _native_options(options)
+        self._options = self._native_options(options)
         self._open()
 
-    def _open(self) -> knf.OnlineFbank:
-        return knf.OnlineFbank(self._options)
+    def _native_options(self, options: dict):
+        raise NotImplementedError
+
+    def _open(self):
+        raise NotImplementedError
 
     @property
     def dim(self) -> int:
@@ -45,8 +48,22 @@ class Fbank:
         return np.array(frames, np.float32).reshape(len(frames), extractor.dim)
 
 
-def _native_options(options: dict) -> knf.FbankOptions:
-    native = knf.FbankOptions()
+class Fbank(Extractor):
+    """Log mel filter banks, as compute-fbank-feats (src/feat/feature-fbank.cc)."""
+
+    def _native_options(self, options: dict) -> knf.FbankOptions:
+        native = knf.FbankOptions()
+        set_common(native, options)
+        native.use_log_fbank = options["use-log-fbank"]
+        native.use_power = options["use-power"]
+        return native
+
+    def _open(self) -> knf.OnlineFbank:
+        return knf.OnlineFbank(self._options)
+
+
+def set_common(native: knf.FbankOptions | knf.MfccOptions, options: dict) -> None:
+    """Set what filter banks and cepstra have in common."""
     frame, mel = native.frame_opts, native.mel_opts
     frame.samp_freq = options["sample-frequency"]
     frame.frame_length_ms = options["frame-length"]
@@ -65,6 +82,3 @@ def _native_options(options: dict) -> knf.FbankOptions:
     native.energy_floor = options["energy-floor"]
     native.raw_energy = options["raw-energy"]
     native.htk_compat = options["htk-compat"]
-    native.use_log_fbank = options["use-log-fbank"]
-    native.use_power = options["use-power"]
-    return native

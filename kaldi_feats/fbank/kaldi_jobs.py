@@ -118,11 +118,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
 
     def body() -> None:
-        if arguments.skip_broken == "true":
-            raise InputError("--skip-broken: not with Kaldi's programs; unset KALDI_ROOT")
+        for option in ("skip_broken", "pipe_timeout", "max_minutes"):
+            if getattr(arguments, option) != parser.get_default(option):
+                name = f"--{option.replace('_', '-')}"
+                raise InputError(f"{name}: not with Kaldi's programs; unset KALDI_ROOT")
         stage = stage_of(arguments)
         plan_dir = log_dir_of(arguments) / "make_fbank"
         if arguments.step == "plan":

@@ -2,14 +2,17 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from ...command_line import InputError
 from ...files import atomic_write
 from ..data_dir import quoted, shown
 
+Value = bool | int | float | str
+
 # Kaldi's defaults (compute-fbank-feats --help); a default's type is the option's type.
-DEFAULTS: dict[str, bool | int | float | str] = {
+DEFAULTS: dict[str, Value] = {
     "sample-frequency": 16000.0,
     "frame-length": 25.0,
     "frame-shift": 10.0,
@@ -43,11 +46,15 @@ LONGEST_NUMBER = 40
 SLIDING_MEAN = "# apply-cmvn-sliding "
 
 
-def read_options(path: str | os.PathLike) -> dict[str, bool | int | float | str]:
+def read_options(path: str | os.PathLike, defaults: Mapping = DEFAULTS) -> dict[str, Value]:
     """Read an option file: lines of ``--name=value``, and comments from ``#``.
 
     As in Kaldi, ``_`` and upper case in a name do not matter, a boolean may stand without a
     value, and the last of several settings holds.
+
+    Args:
+        path: the file.
+        defaults: Kaldi's, of the options that there are.
 
     Returns:
         The value of every option, Kaldi's default where the file says nothing.
@@ -56,14 +63,14 @@ def read_options(path: str | os.PathLike) -> dict[str, bool | int | float | str]
         InputError: the file is missing, or a line is not an option of compute-fbank-feats that
             both extractors can honour, or a value is out of range.
     """
-    options = dict(DEFAULTS)
+    options = dict(defaults)
     path = Path(path)
     for number, line in enumerate(_lines(path), start=1):
         line = line.partition("#")[0].strip()
         if not line:
             continue
         try:
-            name, value = _parse(line)
+            name, value = _parse(line, defaults)
             _check(name, value)
         except ValueError as error:
             raise InputError(f"{path}:{number}: {error}") from None
@@ -82,17 +89,17 @@ def _lines(path: Path) -> list[str]:
     return text.split("\n")
 
 
-def _parse(line: str) -> tuple[str, bool | int | float | str]:
+def _parse(line: str, defaults: Mapping[str, Value]) -> tuple[str, Value]:
     if not line.startswith("--"):
         raise ValueError(f"expected --name=value, found {quoted(line)}")
     name, equals, text = line[2:].partition("=")
     name, text = name.lower().replace("_", "-"), text.strip()
-    if name not in DEFAULTS:
+    if name not in defaults:
         raise ValueError(
             f"--{shown(name)} is not an option that can be used here; known are "
-            + " ".join(f"--{known}" for known in DEFAULTS)
+            + " ".join(f"--{known}" for known in defaults)
         )
-    kind = type(DEFAULTS[name])
+    kind = type(defaults[name])
     if kind is bool:
         # Kaldi takes a bare --snip-edges for true, but not --snip-edges= with nothing behind it.
         if text.lower() in ("true", "t", "1") or not equals:
@@ -111,11 +118,12 @@ def _parse(line: str) -> tuple[str, bool | int | float | str]:
     return name, number
 
 
-def _check(name: str, value: bool | int | float | str) -> None:
-    positive = ("sample-frequency", "frame-length", "frame-shift", "num-mel-bins")
+def _check(name: str, value: Value) -> None:
+    positive = ("sample-frequency", "frame-length", "frame-shift", "num-mel-bins", "num-ceps")
     if name in positive and value <= 0:
         raise ValueError(f"--{name} must be greater than 0, found {value}")
-    if name in ("dither", "low-freq", "energy-floor", "min-duration") and value < 0:
+    not_negative = ("dither", "low-freq", "energy-floor", "min-duration", "cepstral-lifter")
+    if name in not_negative and value < 0:
         raise ValueError(f"--{name} must not be negative, found {value}")
     if name == "preemphasis-coefficient" and not 0 <= value <= 1:
         raise ValueError(f"--{name} must lie between 0 and 1, found {value}")
@@ -143,7 +151,7 @@ def _check_together(options: dict, path: Path) -> None:
             )
 
 
-def option_text(value: bool | int | float | str) -> str:
+def option_text(value: Value) -> str:
     """One spelling for each value: 25, not 25.0; true, not 1."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -194,3 +202,36 @@ def feature_settings(data_dir: str | os.PathLike) -> dict[str, str]:
         name, _, value = option.removeprefix("--").partition("=")
         settings[name] = value
     return settings
+
+
+def parse_settings(settings: Mapping[str, str]) -> tuple[dict[str, bool | int | float | str], int]:
+    """The inverse of `feature_settings`.
+
+    Returns:
+        Every option as `read_options` has it, and the frames that the sliding mean is taken over.
+
+    Raises:
+        InputError: a setting is unknown or out of range, or the sliding mean is another than the
+            stage's.
+    """
+    options, sliding = dict(DEFAULTS), {}
+    try:
+        for name, text in settings.items():
+            if name in ("center", "norm-vars", "cmn-window"):
+                sliding[name] = str(text)
+                continue
+            options[name] = _parsed(name, text)
+        if (sliding.get("center"), sliding.get("norm-vars")) != ("true", "false"):
+            raise ValueError("the sliding mean is not centred, or variances are normalised")
+        window = int(sliding.get("cmn-window", ""))
+        if window < 1:
+            raise ValueError(f"--cmn-window must be at least 1, found {window}")
+    except ValueError as error:
+        raise InputError(f"settings of the features: {error}") from None
+    return options, window
+
+
+def _parsed(name: str, text: str) -> bool | int | float | str:
+    known, value = _parse(f"--{name}={text}", DEFAULTS)
+    _check(known, value)
+    return value

@@ -11,6 +11,7 @@ import pytest
 from speaker_bases.evaluate.embed import main
 from speaker_bases.kaldi_feats.fbank.options import feature_settings
 from speaker_bases.kaldi_feats.reader import read_vectors
+from speaker_bases.lock import locked
 from speaker_bases.models.resnet import Backbone, ResNetTable, resnet34
 
 SMALL_RESNET = ResNetTable(
@@ -112,6 +113,23 @@ def test_features_with_other_settings(trained, capsys):
 def test_features_without_record_of_their_settings(trained, capsys):
     (trained.corpus.test / "fbank.conf").unlink()
     assert "fbank.conf" in fails(trained, capsys)
+
+
+def test_silence_is_warned_of(trained, caplog):
+    same = {name: np.full((30, 8), 0.5, np.float32) for name in ("spk1-u0", "spk2-u1")}
+    trained.corpus.write_features(**same)
+    assert trained() == 0
+    (warning,) = (r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert "without energy (digital silence?) of 2 utterances: spk1-u0, spk2-u1;" in warning
+
+
+def test_one_at_a_time(trained, capsys):
+    with locked(trained.system.lock, "training it"):
+        assert "is training it" in fails(trained, capsys)
+    left = trained.system.embeddings("test").parent / ".test.ark.0123.tmp"
+    left.parent.mkdir()
+    left.touch()
+    assert trained() == 0 and not left.exists()
 
 
 def test_nan_in_the_features(trained, capsys):

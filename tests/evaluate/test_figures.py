@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from speaker_bases.evaluate.figures import main, speaker_map
-from speaker_bases.evaluate.reporting.speaker_space import (
+from speaker_bases.evaluate.speaker_space import (
     SpeakerSpace,
     impostor_cosines,
     load_bases,

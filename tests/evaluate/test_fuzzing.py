@@ -7,6 +7,8 @@ import yaml
 
 from speaker_bases.command_line import InputError
 from speaker_bases.evaluate import stored_scores
+from speaker_bases.evaluate.backends.plda.files import read_plda, write_plda
+from speaker_bases.evaluate.backends.plda.two_covariance import Plda
 from speaker_bases.evaluate.score_file import read_scores, write_scores
 from speaker_bases.evaluate.trial_list import TrialList
 from speaker_bases.kaldi_feats.trials import Trials
@@ -55,6 +57,23 @@ def test_stamps(tmp_path):
         assert made is None or isinstance(made, dict)
         assert stamp.is_current() in (True, False)
         assert all(path == output for path in stamp.changed_outputs())
+
+
+def test_kaldis_plda(tmp_path):
+    path = tmp_path / "plda"
+    plda = Plda(np.array([0.5, -1.25, 3e-9]), np.diag([1.0, 2.5, 1e3]), np.array([7.5, 1.0, 0.0]))
+    wholes = []
+    for binary in (True, False):
+        write_plda(path, plda, binary)
+        wholes.append(path.read_bytes())
+    for data, _ in damaged(path, wholes):
+        found = value_or_refusal(lambda: read_plda(path), path, data)
+        if found is not None:
+            dim = len(found.mean)
+            assert found.transform.shape == (dim, dim) and found.psi.shape == (dim,)
+            for array in (found.mean, found.transform, found.psi):
+                assert np.isfinite(array).all()
+            assert (found.psi >= 0).all()
 
 
 def test_configurations_of_runs(tmp_path):

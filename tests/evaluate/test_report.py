@@ -7,16 +7,21 @@ import copy
 import csv
 import re
 
+import numpy as np
 import pytest
 
+from speaker_bases.evaluate.calibrate import main as calibrate
 from speaker_bases.evaluate.report import main
 from speaker_bases.evaluate.reporting.comparable import FEATURES, GIVEN, KALDIS, TRAINING_SETS
 from speaker_bases.evaluate.score import main as score
+from speaker_bases.kaldi_feats.data_dir import write_table
+from speaker_bases.kaldi_feats.prepared import WITHOUT_FEATURES
 from speaker_bases.kaldi_feats.trials import PUBLISHED_SIZES
 
 COLUMNS = (
-    "system,loss,corpus,trial_list,trials,targets,nontargets,backend,seed,eer_percent,eer_low,"
-    "eer_high,min_dcf_0.01,min_dcf_0.05,paper_eer_percent"
+    "system,loss,corpus,trial_list,trials,targets,nontargets,dropped,backend,seed,eer_percent,"
+    "eer_low,eer_high,min_dcf_0.01,min_dcf_0.05,cllr,min_cllr,act_dcf_0.01,act_dcf_0.05,"
+    "paper_eer_percent"
 )
 
 
@@ -129,6 +134,24 @@ def test_results_md_as_it_is_printed(run, make_system, capsys):
     assert len(table) == 2 + 7 and "vox2_center" not in text  # Table 2's, and the baseline
 
 
+def test_what_ratios_cost_stands_beside_where_scores_are_calibrated(run, make_system):
+    rng = np.random.default_rng(0)
+    scores = [(a, b, s + float(rng.normal())) for a, b, s in rows(run.corpus, 0)]
+    system = make_system("softmax")
+    system.write_scores("synthetic", scores)
+    make_system("center").write_scores("synthetic", scores)
+    where = ["--run", system.path, "--data-dir", run.corpus.test, "--list", "synthetic"]
+    assert calibrate([str(word) for word in [*where, "--folds", "4"]]) == 0
+    assert run() == 0
+    first, second = results(run)
+    assert float(first["cllr"]) >= float(first["min_cllr"]) > 0 and first["act_dcf_0.05"]
+    assert second["cllr"] == second["act_dcf_0.01"] == ""
+    table = [line for line in (run.exp / "RESULTS.md").read_text().splitlines() if "|" in line]
+    assert table[0].endswith("| C_llr | min C_llr | DCF p=0.01 | DCF p=0.05 |")
+    figures = [f"{float(first[column]):.3f}" for column in ("cllr", "min_cllr")]
+    assert f"| {' | '.join(figures)} |" in table[2]
+
+
 def test_no_number_of_the_paper_beside_another_corpus(run, make_system):
     make_system("softmax").write_scores("synthetic", rows(run.corpus, 3))
     assert run() == 0
@@ -156,6 +179,23 @@ def test_the_papers_table_beside_voxceleb1(run, make_system, trial_list, small_o
         "| i-vector PLDA (as reported by Nagrani et al. 2017) | - | vox1-o | 8.80 | - |" in papers
     )
     assert "Synthetic" not in text
+
+
+def test_dropped_trials_are_counted_and_have_no_number_of_the_papers(
+    run, make_system, small_official_lists
+):
+    pairs = run.corpus.all_pairs()
+    run.corpus.write_trials("vox1-o", pairs)
+    gone = run.corpus.utterances[-1]
+    write_table(run.corpus.test / WITHOUT_FEATURES, {gone: run.corpus.utt2spk[gone]})
+    scores = rows(run.corpus, 3, [pair for pair in pairs if gone not in pair])
+    make_system("softmax", **the_papers("softmax")).write_scores("vox1-o", scores)
+    assert run("voxceleb1") == 0
+    (row,) = results(run)
+    assert (row["trials"], row["dropped"], row["paper_eer_percent"]) == ("55", "11", "")
+    text = (run.exp / "RESULTS.md").read_text()
+    assert "The list has 11 more trials, of utterances that have no features" in text
+    assert "| softmax | L_S | vox1-o | 7.78 | not run |" in text
 
 
 def test_gains_over_centre_loss_stand_beside_the_papers(run, make_system, small_official_lists):

@@ -151,6 +151,7 @@ def test_no_converter(tmp_path, monkeypatch, name, tools):
         as_kaldi_source(name, WHERE)
 
 
+@pytest.mark.hostile
 @pytest.mark.parametrize(
     "command",
     [
@@ -188,6 +189,7 @@ def processes_of(group: str) -> list[str]:
     return found
 
 
+@pytest.mark.hostile
 def test_a_pipe_that_does_not_end_takes_no_more_memory_than_a_recording(write):
     limits = Limits(max_minutes=0.5)
     path = write("a.wav", np.zeros(0, np.int16))
@@ -210,6 +212,7 @@ def test_digital_silence_is_warned_of(write, value):
     assert recording.warnings == ["digital silence: all its samples are equal"]
 
 
+@pytest.mark.hostile
 def test_a_named_pipe_or_a_device_is_no_recording(tmp_path):
     os.mkfifo(tmp_path / "a.wav")
     for source in (str(tmp_path / "a.wav"), "/dev/zero", str(tmp_path)):

@@ -123,6 +123,16 @@ def test_trial_lists(tmp_path, read):
             assert all(map(str.__ne__, trials.enrol, trials.test))
 
 
+def test_enrolment_maps(tmp_path):
+    trials, path = tmp_path / "trials" / "list", tmp_path / "trials" / "list.enrol"
+    trials.parent.mkdir()
+    trials.write_text("a a-3 target\nb a-1 nontarget\n")
+    for data, _ in damaged(path, [b"a a-1 a-2\nb b-1\nc a-1 b-1\n"]):
+        found = value_or_refusal(lambda: read_prepared(trials), path, data, [trials])
+        if found is not None:
+            assert [[model, *each] for model, each in found.models.items()] == fields(data)
+
+
 def test_voxcelebs_lists(tmp_path):
     path = tmp_path / "mine.txt"
     names = [f"id1027{s}/x6uYqmx31k-/0000{n}.wav" for s in (0, 1) for n in (1, 2)]

@@ -239,6 +239,16 @@ def test_train_cmd(corpus, kaldi, make_fbank, tmp_path):
     assert asked.startswith(f"--mem 2G JOB=1:2 {log} bash ") and asked.endswith(" JOB\n")
 
 
+@pytest.mark.parametrize(
+    "options", [("--skip-broken", "true"), ("--pipe-timeout", "5"), ("--max-minutes", "2")]
+)
+def test_what_kaldis_programs_do_not_have_is_refused(corpus, kaldi, make_fbank, options):
+    done = make_fbank(corpus, *options)
+    assert done.returncode == 1
+    assert f"{options[0]}: not with Kaldi's programs; unset KALDI_ROOT" in done.stderr
+    assert not (corpus.path / "feats.scp").exists()
+
+
 def test_a_train_cmd_that_is_not_there(corpus, kaldi, make_fbank):
     done = make_fbank(corpus, "--cmd", "queue.pl -q all")
     assert done.returncode == 1

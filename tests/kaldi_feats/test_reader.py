@@ -182,6 +182,7 @@ def run_by_an_ark(tmp_path) -> Path:
     return tmp_path / "f.scp"
 
 
+@pytest.mark.hostile
 @pytest.mark.parametrize(
     "read", [read_vectors, lambda scp: FeatureReader(scp)["utt"]], ids=["vectors", "matrices"]
 )
@@ -202,6 +203,7 @@ def test_what_is_not_kaldis_is_refused(tmp_path, function):
         FeatureReader(tmp_path / "f.scp")["utt"]
 
 
+@pytest.mark.hostile
 @pytest.mark.parametrize("value", ["touch {} |", "| touch {}", "-", " touch {}|"])
 def test_no_command_in_an_scp_is_run(tmp_path, value):
     scp, ran = tmp_path / "f.scp", tmp_path / "ran"

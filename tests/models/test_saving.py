@@ -11,7 +11,7 @@ import pytest
 
 from speaker_bases.command_line import InputError
 from speaker_bases.models import ResNetTable, resnet34
-from speaker_bases.models.saving import load_model
+from speaker_bases.models.saving import in_float32, load_model
 
 SMALL = ResNetTable(2, (1, 1), (2, 3), (1, 2), ((1, 1), (2, 2)), dense_units=4)
 LENGTHS = np.array([[24], [9]])
@@ -106,6 +106,23 @@ def test_a_loaded_network_is_what_was_saved_whatever_keras_takes_for_floats(
         keras.config.set_floatx("float32")
     assert np.isfinite(expected).all()
     np.testing.assert_array_equal(loaded, expected)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_network_of_lower_precision_computes_in_float32_after_training(policy, features):
+    keras.utils.set_random_seed(0)
+    whole = resnet34(SMALL)
+    keras.config.set_dtype_policy(policy)
+    try:
+        low = resnet34(SMALL)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    low.set_weights(whole.get_weights())
+    assert np.abs(embeddings(low, features) - embeddings(whole, features)).max() > 1e-4
+    np.testing.assert_array_equal(
+        embeddings(in_float32(low), features), embeddings(whole, features)
+    )
+    assert in_float32(whole) is whole
 
 
 def refused(path) -> str:

@@ -24,8 +24,12 @@ rows = ResNetTable(4, (1, 2), (4, 8), (1, 1), ((1, 1), (2, 2)), None)
 NETWORKS.add("tiny", partial(resnet34, rows))
 """
 KINDS = {
-    "proposed2": ["losses.hard_negative.num_negatives=2", "schedule={name: cosine}"],
-    "center": ["optimizer.use_ema=true"],
+    "proposed2": [
+        "batch.size=6",
+        "losses.hard_negative.num_negatives=2",
+        "schedule={name: cosine}",
+    ],
+    "center": ["batch.size=6", "optimizer.use_ema=true"],
     "ge2e": ["batch={speakers: 3, crops_per_speaker: 2}"],
 }
 SIZE = ["network=tiny", "crops_per_utterance=8", "epochs=4"]
@@ -42,12 +46,7 @@ def train(project_root, make_data, tmp_path):
         command = [sys.executable, "-m", "speaker_bases.train", "--plugin", tmp_path / "tiny.py"]
         command += ["--system", project_root / "conf" / "systems" / f"{kind}.yaml"]
         command += ["--corpus", tmp_path / "corpus.yaml", "--data-dir", data, "--run", run.path]
-        settings = [*SIZE, *KINDS[kind]]
-        if kind != "ge2e":
-            settings.append("batch.size=6")
-        else:
-            command += ["--set", "batch=null"]
-        for setting in settings:
+        for setting in [*SIZE, *KINDS[kind]]:
             command += ["--set", setting]
         return subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=tmp_path
@@ -66,7 +65,9 @@ def state(run):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_training_ends_where_one_that_was_not_does(train, kind, tmp_path, request):
+def test_a_killed_training_ends_where_one_that_was_not_does(
+    train, kind, tmp_path, request, record_property
+):
     kills = request.config.getoption("--kills")
     if not kills and kind != "proposed2":
         pytest.skip("one kind of system, unless --kills says how often")
@@ -75,11 +76,13 @@ def test_a_killed_training_ends_where_one_that_was_not_does(train, kind, tmp_pat
     _, said = process.communicate()
     assert process.returncode == 0, said.decode()
     rng = np.random.default_rng(int(os.environ.get("KILLS_SEED", 0)))
+    killed_at_work = 0
     for _ in range(kills or 1):
         process = train(killed, kind)
         while not killed.checkpoints.is_dir() and process.poll() is None:
             time.sleep(0.01)  # not before there is something to lose
         time.sleep(rng.uniform(0, 1.5))
+        killed_at_work += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.communicate()
     process = train(killed, kind)
@@ -87,3 +90,4 @@ def test_a_killed_training_ends_where_one_that_was_not_does(train, kind, tmp_pat
     assert process.returncode == 0, said.decode()
     assert state(killed) == state(whole)
     assert not list(killed.path.rglob("*.tmp*"))
+    record_property("kills", killed_at_work)

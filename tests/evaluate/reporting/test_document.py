@@ -1,5 +1,7 @@
 """Markdown and HTML of one small document."""
 
+import pytest
+
 from speaker_bases.evaluate.reporting.document import (
     Figure,
     Heading,
@@ -31,6 +33,7 @@ def test_markdown(tmp_path):
     )
 
 
+@pytest.mark.hostile
 def test_html_escapes_and_embeds(tmp_path):
     text = to_html(document(tmp_path))
     assert "<title>A &amp; B</title>" in text and "<h1>A &amp; B</h1>" in text

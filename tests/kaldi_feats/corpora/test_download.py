@@ -206,6 +206,7 @@ def test_only_the_missing_subset_is_fetched(mirror, tmp_path):
     assert names(tmp_path) == ["LICENSE.TXT", "dev-clean-2", "train-clean-5"]
 
 
+@pytest.mark.hostile
 def test_what_a_server_says_of_its_own_archives_counts_for_nothing(mirror, tmp_path):
     """They are the published ones, or the user says what they are."""
     sums = "".join(f"{md5(data)}  {name}\n" for name, data in mirror.files.items())
@@ -275,6 +276,7 @@ def with_member(name: str, type_: bytes = tarfile.REGTYPE, linkname: str = "") -
     return out.getvalue()
 
 
+@pytest.mark.hostile
 @pytest.mark.parametrize("filter_of_tarfile", [True, False])
 @pytest.mark.parametrize(
     "member, what",

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...backend import load_keras
-from ...command_line import InputError
-from ...kaldi_feats.data_dir import read_table
-from ...kaldi_feats.reader import read_vectors
-from ...run_dir import RunDir
+from ..backend import load_keras
+from ..command_line import InputError
+from ..kaldi_feats.data_dir import read_table
+from ..kaldi_feats.reader import read_vectors
+from ..run_dir import RunDir
 
 _PAIR_BLOCK = 1024
 
@@ -79,7 +79,8 @@ def load_bases(run: RunDir) -> np.ndarray:
     if not run.model.is_file():
         raise InputError(f"{run.model}: missing; finish the training first (stage 2)")
     load_keras()
-    from ...models.saving import load_model
+    from .. import losses  # noqa: F401  what a whole model holds must be registered
+    from ..models.saving import load_model
 
     model = load_model(run.model)
     try:

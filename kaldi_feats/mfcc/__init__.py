@@ -1,0 +1,1 @@
+"""Mel-frequency cepstra of voiced frames, what i-vectors are of."""

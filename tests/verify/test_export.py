@@ -1,0 +1,64 @@
+"""Exported networks compute what the run's network computes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from speaker_bases.command_line import InputError
+from speaker_bases.verify import Verifier
+from speaker_bases.verify.__main__ import main
+from tests.verify.conftest import make_run
+
+pytest.importorskip("tf2onnx", reason="the extra `export` is not installed")
+
+
+@pytest.mark.parametrize(
+    ("file_format", "name"), [("onnx", "m.onnx"), ("saved_model", "m"), ("litert", "m.tflite")]
+)
+def test_every_format_on_utterances_of_several_lengths(tiny, file_format, name, tmp_path, capsys):
+    command = ["export", "--run", str(tiny.run.path), "--output", str(tmp_path / name)]
+    command += ["--format", file_format, "--data-dir", str(tiny.test)]
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    compared = [line for line in lines if "differs from the run's network by" in line]
+    assert len(compared) == 4  # the lengths that there are
+    assert main(command) == 0  # again, over what is there
+    if file_format != "onnx":
+        card = tmp_path / name / "card.json"
+        card = card if card.is_file() else tmp_path / f"{name}.card.json"
+        assert json.loads(card.read_text())["calibration"]["learnt_from"]["list"] == "pairs"
+    assert not list(tmp_path.glob(".export*"))
+
+
+def test_the_card_says_what_the_model_is(tiny, onnx_file):
+    card = Verifier.load(onnx_file).card
+    assert card["system"] == "tiny" and card["corpus"] == "some corpus" and card["dim"] == 8
+    assert card["calibration"]["learnt_from"]["trials"] == 276
+    assert "replayed" in card["must_not_be_used_for"]
+    assert card == Verifier.load(tiny.run.path).card
+
+
+def test_a_network_trained_in_bfloat16_computes_in_float32_afterwards(project_root, tmp_path):
+    from speaker_bases.verify.export import export
+
+    made = make_run(tmp_path, project_root, policy="mixed_bfloat16")
+    path = tmp_path / "m.onnx"
+    differences = export(made.run, path)
+    assert max(differences.values()) < 1e-5
+    run, exported = Verifier.load(made.run.path), Verifier.load(path)
+    one, other = (v.embed([made.wav["spk0-0"]])[0] for v in (run, exported))
+    cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+    assert cosine == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_folder_of_somebody_elses_is_not_replaced(tiny, tmp_path):
+    from speaker_bases.verify.export import export
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    with pytest.raises(InputError, match="was not exported here"):
+        export(tiny.run, tmp_path / "mine", "saved_model")
+    with pytest.raises(InputError, match="no such folder"):
+        export(tiny.run, tmp_path / "none" / "m.onnx")
+    assert (tmp_path / "mine" / "thesis.txt").exists()

@@ -1,0 +1,101 @@
+"""The model card: all that a decision depends on beside the network, as plain JSON values."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..command_line import InputError
+
+if TYPE_CHECKING:
+    from ..run_dir import RunDir
+
+FORMAT = 1
+"""Of the card; a reader refuses another one."""
+
+MUST_NOT = (
+    "It is not safe against replayed, converted or synthetic voices. Its error rates hold for "
+    "recordings like those of its list, and for nobody's identity by itself: it must not be the "
+    "only ground of a decision that harms a person."
+)
+
+REQUIRED = {
+    "format": int,
+    "system": str,
+    "loss": str,
+    "corpus": str,
+    "seed": int,
+    "dim": int,
+    "fingerprint": str,
+    "features": dict,
+    "synthetic": bool,
+    "calibration": (dict, type(None)),
+}
+
+
+def card_of(run: "RunDir", trial_list: str | None = None) -> dict:
+    """The card of a trained run.
+
+    Args:
+        run: the run.
+        trial_list: the list whose calibration is taken; the only one that there is if None, and
+            none if there is none.
+
+    Raises:
+        InputError: the run is not complete, or the calibration is not there, of several lists, or
+            older than the scores.
+    """
+    from .. import __version__
+    from ..files import content_digest
+
+    config = run.read_config()
+    if not run.embedder.is_file():
+        raise InputError(f"{run.embedder}: missing; finish the training first (stage 2)")
+    return {
+        "format": FORMAT,
+        "made_by": f"speaker_bases {__version__}",
+        "system": str(config["system"]),
+        "loss": str(config["loss"]),
+        "corpus": str(config.get("corpus", "")),
+        "seed": int(config["seed"]),
+        "training_speakers": config.get("num_speakers"),
+        "training_utterances": config.get("num_utterances"),
+        "dim": 0,  # of whoever loads the network
+        "fingerprint": content_digest(run.embedder),
+        "features": {name: str(value) for name, value in config["features"].items()},
+        "synthetic": config.get("corpus") == "synthetic",
+        "calibration": _calibration(run, trial_list),
+        "licences": "those of the training corpus and of this software; ask both",
+        "must_not_be_used_for": MUST_NOT,
+    }
+
+
+def _calibration(run: "RunDir", trial_list: str | None) -> dict | None:
+    from ..evaluate.calibrate import read_calibration
+
+    there = [path for path in run.calibrations() if path.name.endswith(".cosine.json")]
+    if trial_list is not None:
+        there = [run.calibration(trial_list, "cosine")]
+    if not there:
+        return None
+    if len(there) > 1:
+        names = ", ".join(path.name.removesuffix(".cosine.json") for path in there)
+        raise InputError(f"{run.path}: calibrated on {names}; say on which list with --list")
+    return read_calibration(there[0])[1]
+
+
+def check_card(card: object, where: str | Path) -> dict:
+    """A card that was read from a file, if it is one.
+
+    Raises:
+        InputError: it lacks something, or is of another version.
+    """
+    if not isinstance(card, Mapping):
+        raise InputError(f"{where}: holds no model card; export the model again")
+    for name, kind in REQUIRED.items():
+        if not isinstance(card.get(name), kind):
+            raise InputError(f"{where}: its model card lacks {name}; export the model again")
+    if card["format"] != FORMAT:
+        raise InputError(
+            f"{where}: its model card is of format {card['format']}, this version reads {FORMAT}"
+        )
+    return dict(card)

@@ -1,0 +1,125 @@
+"""Recordings of any rate and format as the features that a system was trained on."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from ..command_line import InputError
+from ..kaldi_feats.audio import CONVERTERS, Recording, read_recording
+from ..kaldi_feats.fbank.features import Fbank
+from ..kaldi_feats.fbank.options import parse_settings
+from ..kaldi_feats.fbank.sliding_mean import subtract_sliding_mean
+
+Audio = str | os.PathLike | tuple[np.ndarray, int]
+"""A file, or samples from -1 to 1, (samples,) or (samples, channels), with their rate in Hz."""
+
+SHORTEST = 0.5
+SHORT = 2.0
+"""Seconds: less than the first is refused, less than the second warned of."""
+
+CLIPPED = 0.001
+"""The share of samples at full scale from which clipping is warned of."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Of one recording.
+
+    Attributes:
+        values: (frames, bands) float32.
+        seconds: how long the recording is.
+        warnings: what may make a decision less sure than the error rates say.
+    """
+
+    values: np.ndarray
+    seconds: float
+    warnings: list[str]
+
+
+class FrontEnd:
+    """Makes the features of stage 1, of one recording at a time.
+
+    Args:
+        settings: ``features`` of a run's configuration: every option of compute-fbank-feats that
+            a frame depends on, and the sliding mean.
+
+    Raises:
+        InputError: settings that this version does not know.
+    """
+
+    def __init__(self, settings: Mapping[str, str]):
+        self.options, self.window = parse_settings(settings)
+        self.rate = self.options["sample-frequency"]
+        self._fbank = Fbank(self.options)
+
+    def __call__(self, audio: Audio) -> Features:
+        """The features of one recording: its first channel, resampled by soxr if need be.
+
+        Raises:
+            InputError: it cannot be read, is shorter than `SHORTEST`, or silent.
+        """
+        recording, name = _read(audio)
+        samples = recording.samples[:, 0]
+        seconds = len(samples) / recording.rate
+        warnings = [f"{name}: {text}" for text in recording.warnings]
+        if seconds < SHORTEST:
+            raise InputError(f"{name}: {seconds:.2f} s is too short; take {SHORTEST} s or more")
+        if not np.ptp(samples) > 0:
+            raise InputError(f"{name}: digital silence, all its samples are equal")
+        if seconds < SHORT:
+            warnings.append(f"{name}: only {seconds:.1f} s: errors are more frequent")
+        if recording.samples.shape[1] > 1:
+            warnings.append(f"{name}: {recording.samples.shape[1]} channels; the first is taken")
+        clipped = np.mean(np.abs(samples) >= 32767)
+        if clipped >= CLIPPED:
+            warnings.append(f"{name}: clipped: {100 * clipped:.1f} % of samples are at full scale")
+        if recording.rate != self.rate:
+            if recording.rate < self.rate:
+                warnings.append(
+                    f"{name}: {recording.rate} Hz, less than the {self.rate:g} Hz of the training: "
+                    "what is above half of that is missing"
+                )
+            samples = soxr.resample(np.ascontiguousarray(samples), recording.rate, self.rate)
+        values = self._fbank(samples)
+        return Features(subtract_sliding_mean(values, self.window), seconds, warnings)
+
+
+def _read(audio: Audio) -> tuple[Recording, str]:
+    if isinstance(audio, tuple):
+        return _of_array(*audio), "the array"
+    path = os.fspath(audio)
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file")
+    source = os.path.abspath(path)  # not a command, whatever it ends in
+    if Path(source).suffix[1:].upper() not in soundfile.available_formats() and shutil.which(
+        "ffmpeg"
+    ):
+        source = CONVERTERS["ffmpeg"].format(shlex.quote(source))
+    elif source.endswith("|"):
+        raise InputError(f"{path}: a name that ends in '|' stands for a command; rename the file")
+    try:
+        return read_recording(source, "audio"), path
+    except InputError as error:
+        raise InputError(str(error).removeprefix("audio: ")) from None
+
+
+def _of_array(samples: np.ndarray, rate: int) -> Recording:
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or not len(samples) or samples.dtype.kind != "f":
+        raise InputError(
+            "the array: expected floating-point samples from -1 to 1, (samples,) or "
+            f"(samples, channels); received {samples.dtype} {samples.shape}"
+        )
+    if not np.isfinite(samples).all():
+        raise InputError("the array: holds NaN or infinity")
+    if not 1 <= rate <= 1_000_000:
+        raise InputError(f"the array: {rate} is no sample rate in Hz")
+    columns = samples.reshape(len(samples), -1).astype(np.float32) * np.float32(32768)
+    return Recording(columns, int(rate), [])

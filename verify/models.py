@@ -1,0 +1,111 @@
+"""The network behind a verifier: a run's own, by Keras, or an exported one, by ONNX Runtime."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from ..command_line import InputError
+from .card import card_of, check_card
+
+if TYPE_CHECKING:  # an exported model does without what a run needs
+    from ..run_dir import RunDir
+
+CARD = "speaker_bases"
+"""The key of the model card in an ONNX file's metadata."""
+
+
+class Model(Protocol):
+    """A network that embeds.
+
+    Attributes:
+        card: its model card; see `card.card_of`.
+    """
+
+    card: dict
+
+    def embed(self, features: np.ndarray) -> np.ndarray:
+        """The embedding of one utterance.
+
+        Args:
+            features: (frames, bands) float32.
+
+        Returns:
+            (dim,) float32.
+        """
+
+
+def load(path: str | os.PathLike, trial_list: str | None = None) -> Model:
+    """Load a run's folder, or an exported ``.onnx`` file.
+
+    Args:
+        path: the folder or file.
+        trial_list: of a run, the list whose calibration is taken; see `card_of`.
+
+    Raises:
+        InputError: it is neither, or not complete, or damaged.
+    """
+    path = Path(path)
+    if path.is_dir():
+        from ..run_dir import RunDir
+
+        return KerasModel(RunDir(path), trial_list)
+    if path.suffix == ".onnx":
+        return OnnxModel(path)
+    raise InputError(f"{path}: neither a run's folder nor an .onnx file")
+
+
+class KerasModel:
+    """The network of a trained run; see `Model`."""
+
+    def __init__(self, run: "RunDir", trial_list: str | None = None):
+        from ..backend import check_backend, load_keras
+
+        self.card = card_of(run, trial_list)
+        check_backend()
+        load_keras()
+        from ..evaluate.batches import padded_length
+        from ..evaluate.embedder import load_embedder
+
+        self._embedder = load_embedder(run)
+        self._padded_length = padded_length
+        self.card["dim"] = int(self._embedder.backbone.output_shape[-1])
+
+    def embed(self, features: np.ndarray) -> np.ndarray:
+        frames = len(features)
+        padded = np.zeros((1, self._padded_length(frames), features.shape[1]), np.float32)
+        padded[0, :frames] = features
+        lengths = np.array([frames], np.int32)
+        return np.asarray(self._embedder.predict_on_batch([padded, lengths]))[0]
+
+
+class OnnxModel:
+    """An exported network; see `Model`. Needs onnxruntime, and neither Keras nor TensorFlow."""
+
+    def __init__(self, path: Path):
+        try:
+            import onnxruntime
+        except ImportError:
+            raise InputError(f"{path}: needs ONNX Runtime; pip install onnxruntime") from None
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            if not path.is_file():
+                raise InputError(f"{path}: no such file")
+            self._session = onnxruntime.InferenceSession(
+                os.fspath(path), options, providers=["CPUExecutionProvider"]
+            )
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            card = json.loads(metadata.get(CARD, "null"))
+        except InputError:
+            raise
+        except Exception as error:  # ONNX Runtime has its own for each way of being damaged
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(f"{path}: cannot be loaded: {reason}") from error
+        self.card = check_card(card, path)
+        self._input = self._session.get_inputs()[0].name
+
+    def embed(self, features: np.ndarray) -> np.ndarray:
+        return self._session.run(None, {self._input: features[None].astype(np.float32)})[0][0]

@@ -1,0 +1,206 @@
+"""Whether two recordings are of one speaker, and how sure that is."""
+
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from ..command_line import InputError
+from .front_end import Audio, FrontEnd
+from .models import Model, load
+
+POINTS = ("eer", "dcf-0.01", "dcf-0.05")
+"""The thresholds of a calibration that have a name."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """An error rate on a list, with its 95 % interval over other speakers; fractions."""
+
+    rate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is said of two recordings.
+
+    Attributes:
+        same: whether they are taken to be of one speaker: the score reaches the threshold.
+        score: the cosine of the two embeddings.
+        threshold: what it is held against.
+        threshold_from: where that comes from: a point of a named list, or the caller.
+        llr: natural logarithm of how much likelier the score is if they are of one speaker than
+            if they are not; None without a calibration.
+        prior: probability of one speaker before the recordings are heard, as the caller says.
+        probability: the same after; None without a calibration.
+        false_accept: how often trials of two speakers reach the threshold, on that list.
+        false_reject: how often trials of one speaker do not.
+        synthetic: the system was trained on synthetic voices.
+        warnings: what may make the decision less sure than these rates say.
+    """
+
+    same: bool
+    score: float
+    threshold: float
+    threshold_from: str
+    llr: float | None
+    prior: float
+    probability: float | None
+    false_accept: Rate | None
+    false_reject: Rate | None
+    synthetic: bool
+    warnings: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict:
+        """As JSON values."""
+        return asdict(self)
+
+
+class Verifier:
+    """A trained system that compares recordings.
+
+    Args:
+        model: what `models.load` returns.
+
+    Example::
+
+        from speaker_bases.verify import Verifier
+
+        decision = Verifier.load("exp/proposed2/seed0").verify("a.wav", "b.wav")
+    """
+
+    def __init__(self, model: Model):
+        self.model = model
+        self.card = model.card
+        self._front_end = FrontEnd(self.card["features"])
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, trial_list: str | None = None) -> "Verifier":
+        """Load a run's folder or an exported ``.onnx`` file; see `models.load`."""
+        return cls(load(path, trial_list))
+
+    def embed(self, audio: Iterable[Audio]) -> np.ndarray:
+        """The embeddings of recordings, as stage 3 computes them: (recordings, dim) float32.
+
+        Args:
+            audio: files, or pairs of samples from -1 to 1 and their rate.
+
+        Raises:
+            InputError: one cannot be read, is too short or silent.
+        """
+        rows = [self.embed_one(each)[0] for each in audio]
+        return np.stack(rows) if rows else np.empty((0, self.card["dim"]), np.float32)
+
+    def verify(
+        self,
+        first: Audio,
+        second: Audio,
+        threshold: float | None = None,
+        point: str = "eer",
+        prior: float = 0.5,
+    ) -> Decision:
+        """Compare two recordings.
+
+        Args:
+            first: a file, or samples and their rate.
+            second: the other.
+            threshold: of the cosine; the calibration's, at `point`, if None.
+            point: one of `POINTS`.
+            prior: probability that they are of one speaker, before they are heard.
+
+        Raises:
+            InputError: a recording cannot be used, or there is neither a threshold nor a
+                calibration.
+        """
+        if not 0 < prior < 1:
+            raise InputError(f"a prior is a number between 0 and 1, not {prior}")
+        limit, source = self.threshold(threshold, point)
+        one, warnings = self.embed_one(first)
+        other, more = self.embed_one(second)
+        return self.decide(_cosine(one, other), limit, source, prior, [*warnings, *more])
+
+    def threshold(self, given: float | None = None, point: str = "eer") -> tuple[float, str]:
+        """A threshold of the cosine, and where it comes from.
+
+        Raises:
+            InputError: there is neither a given one nor a calibration, or no such point.
+        """
+        if given is not None:
+            if not math.isfinite(given):
+                raise InputError(f"a threshold is a finite number, not {given}")
+            return float(given), "given"
+        calibration = self.card["calibration"]
+        if calibration is None:
+            raise InputError(
+                "no calibration, and so no threshold: give one, or calibrate the run first "
+                "(python -m speaker_bases.evaluate.calibrate)"
+            )
+        if point not in POINTS:
+            raise InputError(f"no such point {point!r}; there are {', '.join(POINTS)}")
+        found = calibration["learnt_from"]
+        source = f"{point} of {found['list']} ({found['trials']:,} trials)"
+        return float(calibration["thresholds"][point]), source
+
+    def decide(
+        self,
+        score: float,
+        threshold: float,
+        threshold_from: str,
+        prior: float = 0.5,
+        warnings: Iterable[str] = (),
+    ) -> Decision:
+        """What is said of a score; see `Decision`."""
+        calibration = self.card["calibration"]
+        llr = probability = accept = reject = None
+        if calibration is not None:
+            llr = calibration["scale"] * score + calibration["offset"]
+            probability = _sigmoid(llr + math.log(prior / (1 - prior)))
+            accept, reject = (
+                _rate_at(calibration["points"], name, threshold)
+                for name in ("false_accept", "false_reject")
+            )
+        return Decision(
+            same=score >= threshold,
+            score=score,
+            threshold=threshold,
+            threshold_from=threshold_from,
+            llr=llr,
+            prior=prior,
+            probability=probability,
+            false_accept=accept,
+            false_reject=reject,
+            synthetic=self.card["synthetic"],
+            warnings=list(warnings),
+        )
+
+    def embed_one(self, audio: Audio) -> tuple[np.ndarray, list[str]]:
+        """The embedding (dim,) of one recording, and what may make it less sure.
+
+        Raises:
+            InputError: as `embed`.
+        """
+        features = self._front_end(audio)
+        embedding = self.model.embed(features.values)
+        if not (np.isfinite(embedding).all() and embedding.any()):
+            raise InputError(f"{audio}: its embedding has no direction; look at the recording")
+        return embedding, features.warnings
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    cosine = one @ other / (np.linalg.norm(one) * np.linalg.norm(other))
+    return float(np.clip(cosine, -1.0, 1.0))
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def _rate_at(points: dict, name: str, threshold: float) -> Rate:
+    """An error rate at a threshold, between the points that the calibration has."""
+    columns = (points[name], points[f"{name}_low"], points[f"{name}_high"])
+    return Rate(*(float(np.interp(threshold, points["threshold"], each)) for each in columns))
