@@ -1,4 +1,4 @@
-"""The paper's systems and the author's later one on 16 numbers a speaker, written by a user of Keras."""
+"""The paper's systems and the author's later one, on 16 numbers a speaker, as a user has them."""
 
 import keras
 import numpy as np

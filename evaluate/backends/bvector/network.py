@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from ....models.resnet import LEAKY_RELU_SLOPE
+from ....models.activation import LEAKY_RELU_SLOPE
 
 SAME_SPEAKER = 1
 """The output node that stands for "same speaker"; node 0 stands for "different"."""
