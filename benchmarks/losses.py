@@ -38,6 +38,7 @@ import numpy as np
 LOG = logging.getLogger("benchmarks.losses")
 BYTES = 4  # float32
 MATRICES = ["L_BC matrix", "L_BC squares matrix"]
+MOST_PRODUCTS = 2e12  # of L_BC squares, which takes N^2 dim: some minutes
 WAYS = ["floor", *MATRICES, "L_BC", "L_BC squares"]
 WAYS += ["L_H one-hot", "L_H dense", "L_H mined", "L_H + L_BC"]
 # (row of the table, its straightforward way)
@@ -216,6 +217,8 @@ def measure(case: dict, rounds: int) -> list[str]:
     """The table's rows for one N and dim."""
     available = int(Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]) * 1024
     fitting = [name for name in WAYS if needed_bytes(name, case) < available / 2]
+    if case["speakers"] ** 2 * case["dim"] > MOST_PRODUCTS and "L_BC squares" in fitting:
+        fitting.remove("L_BC squares")
     LOG.info("N = %d, dim = %d: %s", case["speakers"], case["dim"], ", ".join(fitting))
     seconds = in_new_process({**case, "ways": fitting, "rounds": rounds}, "time")
     memory = {}

@@ -58,9 +58,9 @@ def main(argv: list[str] | None = None) -> int:
         if args.check:
             TrainingData(args.data_dir).check(config)
             load_keras()
-            from ..models import NETWORKS
+            from .systems import network_settings
 
-            NETWORKS.find(config["network"])
+            network_settings(config)
             return 0
         load_keras()  # takes seconds: not before the settings are known to be good
         from .trainer import train

@@ -124,6 +124,8 @@ def _fit(model, config, data, batches, run, checkpoints, seed, workers) -> None:
             first_step=checkpoints.step,
             workers=workers,
             bands=model.input_shape[0][-1],
+            begins=config.get("crop_begins", "anywhere"),
+            short=config.get("short_utterances", "repeated"),
         )
         try:
             model.fit(

@@ -7,6 +7,7 @@ import pytest
 from speaker_bases.models import NETWORKS, ResNetTable, resnet34
 from speaker_bases.models.pooling import FixedLength
 
+from ..losses.calculus import finite_differences, value_and_gradients
 from .test_resnet import convolve, leaky, normalize
 
 LATER = {
@@ -133,8 +134,6 @@ def test_lengths_are_10_and_the_zero_vector_has_no_gradient():
     layer = FixedLength(10.0)
     x = np.array([[3.0, 4.0], [0.0, 0.0]], "float32")
     np.testing.assert_allclose(layer(x), [[6.0, 8.0], [0.0, 0.0]], rtol=1e-6)
-    from ..losses.calculus import finite_differences, value_and_gradients
-
     weights = np.array([[1.0, -2.0], [0.5, 1.0]], "float32")
     _, (gradient,) = value_and_gradients(lambda v: keras.ops.sum(layer(v) * weights), [x])
 
