@@ -17,9 +17,9 @@ class Backend(Protocol):
         settings: the names of its settings and their defaults; ``--set`` changes them.
     """
 
-    settings: Mapping[str, int | float]
+    settings: Mapping[str, int | float | str]
 
-    def fit(self, run: RunDir, train_dir: Path, settings: Mapping[str, int | float]) -> None:
+    def fit(self, run: RunDir, train_dir: Path, settings: Mapping[str, int | float | str]) -> None:
         """Learn what the scores need, unless it is there; write it into the run's folder.
 
         Args:

@@ -37,6 +37,9 @@ class Settings:
         learning_rate: Adam's.
         crops: of the utterance of a speaker who has only one.
         seed: of the weights, the dropout and the pairs.
+        pairs_by: "utterances" or "speakers"; see `PairDraws`.
+        embedding_dropout: see `bvector`; 0.2 in the authors' code, without `input_dropout`.
+        input_dropout: see `bvector`.
     """
 
     epochs: int = 20
@@ -44,6 +47,16 @@ class Settings:
     learning_rate: float = 1e-3
     crops: int = 8
     seed: int = 0
+    pairs_by: str = "utterances"
+    embedding_dropout: float = 0.0
+    input_dropout: float = 0.2
+
+    def __post_init__(self):
+        if self.pairs_by not in ("utterances", "speakers"):
+            raise InputError(f"pairs_by is utterances or speakers, not {self.pairs_by!r}")
+        for name in ("embedding_dropout", "input_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is a share from 0 to below 1, not {getattr(self, name)}")
 
 
 def train_bvector(run: RunDir, data_dir: Path, settings: Settings) -> Path:
@@ -136,13 +149,17 @@ def _fit(run: RunDir, embeddings: np.ndarray, labels: np.ndarray, settings: Sett
 
     from .pairs import PairDraws, PairStream
 
-    draws = PairDraws(labels, settings.batch_size, settings.seed)
+    draws = PairDraws(labels, settings.batch_size, settings.seed, settings.pairs_by)
 
     from ....models.saving import save_model
     from .network import bvector
 
     keras.utils.set_random_seed(settings.seed)
-    model = bvector(*_statistics(embeddings))
+    model = bvector(
+        *_statistics(embeddings),
+        embedding_dropout=settings.embedding_dropout,
+        input_dropout=settings.input_dropout,
+    )
     model.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
