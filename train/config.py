@@ -194,6 +194,11 @@ def _check_together(config: dict[str, Any], where: str) -> None:
             f"{where}: `batch` takes either `size`, or `speakers` and `crops_per_speaker`; "
             f"found {', '.join(sorted(batch))}"
         )
+    if "validation" in config:
+        if "speakers" not in config["validation"]:
+            raise InputError(f"{where}: `validation` needs `speakers`, how many are held out")
+        if optimizer.get("use_ema"):
+            raise InputError(f"{where}: `validation` and `optimizer.use_ema` do not go together")
     for name, settings in config["losses"].items():
         LOSSES[name].check(settings, config, where)
 

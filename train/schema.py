@@ -92,6 +92,8 @@ COMMON = {
     # where a crop begins, and what becomes of an utterance that is shorter
     "crop_begins": ("anywhere", "first_half"),
     "short_utterances": ("repeated", "doubled"),
+    # training speakers held out to choose the epoch; how often and on how many pairs at most
+    "validation": Section(speakers=Number(int, least=2), every=COUNT, pairs=Number(int, least=2)),
     # what the system sets whatever the corpus says
     "instead_of_corpus": Section(crop_frames=COUNT, epochs=COUNT, bn_momentum=SHARE),
     # the corpus

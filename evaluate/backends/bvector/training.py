@@ -88,7 +88,8 @@ def train_bvector(run: RunDir, data_dir: Path, settings: Settings) -> Path:
         log.info("%s: already complete", run.bvector)
         return run.bvector
     utterances, embeddings = read_vectors(embeddings_scp)
-    labels = _labels(utterances, data_dir, run, embeddings_scp)
+    rows, labels = _labels(utterances, data_dir, run, embeddings_scp)
+    utterances, embeddings = [utterances[row] for row in rows], embeddings[rows]
     embeddings, labels = _crops_for_single_utterances(
         run, data_dir, utterances, embeddings, labels, settings.crops
     )
@@ -98,18 +99,24 @@ def train_bvector(run: RunDir, data_dir: Path, settings: Settings) -> Path:
     return run.bvector
 
 
-def _labels(utterances: list[str], data_dir: Path, run: RunDir, scp: Path) -> np.ndarray:
-    """The number of each utterance's speaker among the system's training speakers."""
+def _labels(
+    utterances: list[str], data_dir: Path, run: RunDir, scp: Path
+) -> tuple[list[int], np.ndarray]:
+    """The rows that were trained on, and the number of each one's speaker."""
     names = run.speakers.read_text(encoding="utf-8").split()
     number = {speaker: index for index, speaker in enumerate(names)}
     utt2spk = read_table(data_dir / "utt2spk")
+    held_out, rows = run.read_held_out(), []
     for line, utterance in enumerate(utterances, start=1):
+        if utt2spk.get(utterance) in held_out:
+            continue
         if utt2spk.get(utterance) not in number:
             raise InputError(
                 f"{scp}:{line}: {utterance} is of none of the speakers that {run.path} was "
                 f"trained on; {data_dir} must be its training set"
             )
-    return np.array([number[utt2spk[utterance]] for utterance in utterances])
+        rows.append(line - 1)
+    return rows, np.array([number[utt2spk[utterances[row]]] for row in rows])
 
 
 def _crops_for_single_utterances(

@@ -134,6 +134,16 @@ def test_statistics_are_of_the_training_embeddings_at_unit_length():
     np.testing.assert_allclose(variance, np.where(np.arange(4) == 2, 1, rows.var(axis=0)))
 
 
+def test_speakers_who_chose_the_epoch_are_left_out(train, make_data, system, caplog):
+    caplog.set_level("INFO")
+    data = make_data(num_speakers=5, utterances=3)
+    train.embed(data)
+    system.speakers.write_text("spk00\nspk01\nspk03\n")
+    system.write_config(system.read_config() | {"held_out": ["spk02", "spk04"]})
+    assert train.again(data)[0] == 0
+    assert "9 embeddings of 3 speakers" in caplog.text
+
+
 def test_other_data_is_refused(train, make_data, system):
     data = make_data()
     train.embed(data)

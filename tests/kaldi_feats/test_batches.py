@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speaker_bases.command_line import InputError
-from speaker_bases.evaluate import batches
-from speaker_bases.evaluate.batches import padded_length, plan_batches, read_batches
+from speaker_bases.kaldi_feats import batches
+from speaker_bases.kaldi_feats.batches import padded_length, plan_batches, read_batches
 from speaker_bases.kaldi_feats.reader import FeatureReader, read_num_frames
 
 
