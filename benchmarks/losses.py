@@ -5,6 +5,7 @@
 prints a Markdown table, one row for each loss, number of speakers N and dimension:
 
 - `L_BC`: BetweenSpeakerVariation. Straightforward: the masked N x N matrix of cosines.
+- `L_BC squares`: the same class, form="log_mean_exp", in blocks. Straightforward: the N x N matrix.
 - `L_H dense`, `L_H mined`: SpeakerBases and HardNegativeMining in either of their two forms; the
   layer takes the mined one from `SpeakerBases.mine_from` speakers on. Straightforward: all (M, N)
   cosines, the target masked by one-hot labels, a top-k over all of them, and its dense gradient.
@@ -36,10 +37,14 @@ import numpy as np
 
 LOG = logging.getLogger("benchmarks.losses")
 BYTES = 4  # float32
-WAYS = ["floor", "L_BC matrix", "L_BC", "L_H one-hot", "L_H dense", "L_H mined", "L_H + L_BC"]
+MATRICES = ["L_BC matrix", "L_BC squares matrix"]
+MOST_PRODUCTS = 2e12  # of L_BC squares, which takes N^2 dim: some minutes
+WAYS = ["floor", *MATRICES, "L_BC", "L_BC squares"]
+WAYS += ["L_H one-hot", "L_H dense", "L_H mined", "L_H + L_BC"]
 # (row of the table, its straightforward way)
 ROWS = [
     ("L_BC", "L_BC matrix"),
+    ("L_BC squares", "L_BC squares matrix"),
     ("L_H dense", "L_H one-hot"),
     ("L_H mined", "L_H one-hot"),
     ("L_H + L_BC", None),
@@ -57,10 +62,16 @@ def ways(layer) -> dict:
     def floor(embeddings, bases, speakers):
         return ops.sum(ops.square(ops.matmul(embeddings, bases)))
 
-    def cosine_matrix(embeddings, bases, speakers):
+    def cosines_of_pairs(bases):
         units = bases / ops.norm(bases, axis=0, keepdims=True)
         cosines = ops.matmul(ops.transpose(units), units)
-        return ops.sum(cosines * (1.0 - ops.eye(num_speakers)))
+        return cosines * (1.0 - ops.eye(num_speakers))
+
+    def cosine_matrix(embeddings, bases, speakers):
+        return ops.sum(cosines_of_pairs(bases))
+
+    def squares_matrix(embeddings, bases, speakers):
+        return ops.log(ops.mean(ops.exp(ops.square(5.0 * cosines_of_pairs(bases)))))
 
     def one_hot(embeddings, bases, speakers):
         units = embeddings / ops.norm(embeddings, axis=1, keepdims=True)
@@ -72,6 +83,9 @@ def ways(layer) -> dict:
 
     def between_speaker(embeddings, bases, speakers):
         return BetweenSpeakerVariation()(bases)
+
+    def squares(embeddings, bases, speakers):
+        return BetweenSpeakerVariation(scale=5.0, form="log_mean_exp")(bases)
 
     def hard_negatives(mine_from):
         def run(embeddings, bases, speakers):
@@ -85,7 +99,9 @@ def ways(layer) -> dict:
     return {
         "floor": floor,
         "L_BC matrix": cosine_matrix,
+        "L_BC squares matrix": squares_matrix,
         "L_BC": between_speaker,
+        "L_BC squares": squares,
         "L_H one-hot": one_hot,
         "L_H dense": hard_negatives(num_speakers + 1),
         "L_H mined": hard_negatives(1),
@@ -184,7 +200,7 @@ def _status(field: str) -> int:
 def needed_bytes(name: str, case: dict) -> int:
     """About what a way needs, to leave out what does not fit."""
     n, dim, batch = case["speakers"], case["dim"], case["batch"]
-    matrix = 4 * n * n if name == "L_BC matrix" else 6 * batch * n
+    matrix = 4 * n * n if name in MATRICES else 6 * batch * n
     return BYTES * (5 * n * dim + matrix)
 
 
@@ -201,6 +217,8 @@ def measure(case: dict, rounds: int) -> list[str]:
     """The table's rows for one N and dim."""
     available = int(Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]) * 1024
     fitting = [name for name in WAYS if needed_bytes(name, case) < available / 2]
+    if case["speakers"] ** 2 * case["dim"] > MOST_PRODUCTS and "L_BC squares" in fitting:
+        fitting.remove("L_BC squares")
     LOG.info("N = %d, dim = %d: %s", case["speakers"], case["dim"], ", ".join(fitting))
     seconds = in_new_process({**case, "ways": fitting, "rounds": rounds}, "time")
     memory = {}

@@ -9,12 +9,12 @@ import numpy as np
 from ..backend import check_backend, load_keras
 from ..command_line import InputError, run_tool, whole_number
 from ..files import content_digest, remove_temporary
+from ..kaldi_feats.batches import Batch, read_batches
 from ..kaldi_feats.reader import FeatureReader, VectorWriter, read_num_frames
 from ..lock import locked
 from ..progress import progress
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
-from .batches import Batch, read_batches
 from .refusals import refuse_other_features
 from .stamps import embedding_stamp
 

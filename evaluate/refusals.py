@@ -21,8 +21,11 @@ def refuse_other_features(config: dict, data_dir: Path, run: RunDir) -> None:
 
 
 def refuse_trained_speakers(run: RunDir, trials: TrialList) -> None:
-    """Raise an InputError if a speaker of the trials is among the system's training speakers."""
-    trained = set(run.read_speakers())
+    """Raise an InputError if a speaker of the trials is among the system's training speakers.
+
+    Those that were held out to choose the epoch are among them.
+    """
+    trained = set(run.read_speakers()) | run.read_held_out()
     present = trials.speakers_in_trials()
     seen = sorted(trained & present)
     if seen:

@@ -55,19 +55,22 @@ def load_speaker_space(run: RunDir, data_dir: Path) -> SpeakerSpace:
     number = {speaker: index for index, speaker in enumerate(speakers)}
     utt2spk = read_table(data_dir / "utt2spk")
     utterances, embeddings = read_vectors(scp)
-    labels = []
+    held_out, labels, rows = run.read_held_out(), [], []
     for line, utterance in enumerate(utterances, start=1):
         speaker = utt2spk.get(utterance)
+        if speaker in held_out:
+            continue
         if speaker not in number:
             raise InputError(
                 f"{scp}:{line}: {utterance} is of {speaker or 'an unknown speaker'}, not of a "
                 f"training speaker of {run.path}; name its training data"
             )
         labels.append(number[speaker])
+        rows.append(line - 1)
     silent = sorted(set(speakers) - {speakers[label] for label in labels})
     if silent:
         raise InputError(f"{scp}: no embedding of training speaker {silent[0]}; extract them again")
-    return SpeakerSpace(speakers, embeddings, np.array(labels))
+    return SpeakerSpace(speakers, embeddings[rows], np.array(labels))
 
 
 def load_bases(run: RunDir) -> np.ndarray:

@@ -66,7 +66,7 @@ def with_models(trials: Trials, path: str | os.PathLike) -> Trials:
     if own:
         raise InputError(
             f"{path}:{trials.line(own[0])}: the model {quoted(trials.enrol[own[0]])} is tested "
-            f"with {quoted(trials.test[own[0]])}, which it is made of, and that lowers the error rate "
-            f"for nothing: so it is on {len(own):,} of {len(trials):,} lines; remove it"
+            f"with {quoted(trials.test[own[0]])}, which it is made of, and that lowers the error "
+            f"rate for nothing: so it is on {len(own):,} of {len(trials):,} lines; remove it"
         )
     return dataclasses.replace(trials, models=models)

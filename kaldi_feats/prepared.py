@@ -110,8 +110,8 @@ def check_lists(data_dir: str | os.PathLike, allow_missing: bool) -> None:
         if not allow_missing:
             raise InputError(
                 f"{path}:{trials.line(at)}: the utterance {first!r} has no features (too short, or "
-                f"broken): so have {len(utterances):,} of the list's utterances, in {len(found):,} of its "
-                f"{len(trials):,} trials; replace the recordings, or drop these trials with "
+                f"broken): so have {len(utterances):,} of the list's utterances, in "
+                f"{len(found):,} of its {len(trials):,} trials; replace the recordings, or drop these trials with "
                 "--allow-missing true"
             )
     if concerned:

@@ -5,10 +5,10 @@ from keras import ops
 
 
 class LossLayer(keras.layers.Layer):
-    """A layer that adds a loss in its `call` and shows it as a metric.
+    """A layer that adds losses in its `call` and shows each as a metric.
 
-    It computes in float32 unless `dtype` says otherwise, under mixed precision too. A subclass
-    calls `show_loss` in `build` and `record_loss` in `call`.
+    It computes in float32 unless `dtype` says otherwise, under mixed precision too. For each loss
+    a subclass calls `show_loss` in `build` and `record_loss` in `call`.
     """
 
     def __init__(self, **kwargs):
@@ -17,13 +17,14 @@ class LossLayer(keras.layers.Layer):
 
     def show_loss(self, name: str) -> None:
         """Have a metric of this name."""
-        self.running_mean = RunningMean(name)
-        self.added_loss = AddedLoss(name, self.running_mean)
+        running_mean = RunningMean(name)
+        setattr(self, f"{name}_mean", running_mean)
+        setattr(self, f"{name}_metric", AddedLoss(name, running_mean))
 
-    def record_loss(self, loss) -> None:
-        """Add a scalar to the model's loss and to the metric."""
+    def record_loss(self, name: str, loss) -> None:
+        """Add a scalar to the model's loss and to the metric of this name."""
         self.add_loss(loss)
-        self.added_loss.update_state(loss)
+        getattr(self, f"{name}_metric").update_state(loss)
 
 
 class RunningMean(keras.layers.Layer):

@@ -71,6 +71,13 @@ def check_bool(name: str, value: bool) -> bool:
     return value
 
 
+def check_word(name: str, value: str, words: tuple[str, ...]) -> str:
+    """``value`` itself, or a ValueError if it is none of the words."""
+    if value not in words:
+        raise invalid(name, " or ".join(map(repr, words)), value)
+    return value
+
+
 def check_reduction(reduction: str | None, scalar: bool = False) -> str | None:
     """``reduction`` as ``"sum"``, ``"mean"`` or None, from Keras's words for them too.
 

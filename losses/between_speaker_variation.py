@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
-from .arguments import check_number, check_reduction
+from .arguments import check_number, check_reduction, check_word
 from .cosines import in_float32, inverse_norms, product
+from .squared_cosines import log_mean_exp_of_squares
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
@@ -42,6 +43,15 @@ class BetweenSpeakerVariation(keras.regularizers.Regularizer):
     is the difference of two numbers that may both be near N, so its error is a fraction of N
     (about 1e-6 N), not of its value.
 
+    Its minimum asks only that the unit bases sum to zero. The first author's later code
+    (hsss/speaker_verification_pytorch, 2019) asks for right angles, with s = 5 and a weight of 0.1:
+
+    ```
+    L_BC = log [ 1/N^2 sum_i sum_j exp((s cos(W_i, W_j))^2) ],   cos(W_i, W_i) set to 0
+    ```
+
+    That takes time N^2, but no N x N matrix in memory either.
+
     Given to `SpeakerBases(between_speaker=...)` it is a loss and a metric of its own, beside the
     weight decay. It is a regularizer too, so it also works on the kernel of any layer whose kernel
     has one column a speaker: `Dense(1211, kernel_regularizer=BetweenSpeakerVariation())`.
@@ -50,7 +60,9 @@ class BetweenSpeakerVariation(keras.regularizers.Regularizer):
         weight: By which the loss is multiplied, at least 0.
         scale: By which each cosine is multiplied, above 0.
         reduction: `"sum"` over the N (N - 1) pairs, as Eq. 9 has it, or `"mean"` (also
-            `"sum_over_batch_size"`). At N = 1,211 they differ by a factor of 1.5 million.
+            `"sum_over_batch_size"`). At N = 1,211 they differ by a factor of 1.5 million. The
+            logarithm has neither.
+        form: `"sum_of_cosines"`, Eq. 9, or `"log_mean_exp"`, the later code's.
 
     Call arguments:
         bases: Shape `(dim, num_speakers)`, one column a speaker. A column of zeros has no
@@ -69,12 +81,15 @@ class BetweenSpeakerVariation(keras.regularizers.Regularizer):
     2.8284
     """
 
-    def __init__(self, weight=1.0, scale=1.0, reduction="sum"):
+    def __init__(self, weight=1.0, scale=1.0, reduction="sum", form="sum_of_cosines"):
         self.weight = check_number("weight", weight, least=0)
         self.scale = check_number("scale", scale, above=0)
         self.reduction = check_reduction(reduction, scalar=True)
+        self.form = check_word("form", form, ("sum_of_cosines", "log_mean_exp"))
 
     def __call__(self, bases):
+        if self.form == "log_mean_exp":
+            return self.weight * log_mean_exp_of_squares(in_float32(bases), self.scale)
         loss = between_speaker_variation(bases)
         if self.reduction == "mean":
             num_speakers = bases.shape[1]
@@ -82,7 +97,12 @@ class BetweenSpeakerVariation(keras.regularizers.Regularizer):
         return self.weight * self.scale * loss
 
     def get_config(self):
-        return {"weight": self.weight, "scale": self.scale, "reduction": self.reduction}
+        return {
+            "weight": self.weight,
+            "scale": self.scale,
+            "reduction": self.reduction,
+            "form": self.form,
+        }
 
 
 # Differentiated by hand: automatically, without XLA, it would hold several times the bases.

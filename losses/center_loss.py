@@ -112,7 +112,9 @@ class CenterLoss(LossLayer):
     def call(self, embeddings, speakers, training=None):
         exact = ops.cast(embeddings, self.variable_dtype)
         losses = center_loss(exact, speakers, self.centers, self.weight)
-        self.record_loss(ops.mean(losses) if self.reduction == "mean" else ops.sum(losses))
+        self.record_loss(
+            "center", ops.mean(losses) if self.reduction == "mean" else ops.sum(losses)
+        )
         if training:
             self._update_centers(ops.stop_gradient(exact), as_labels(speakers))
         return embeddings

@@ -124,7 +124,7 @@ class GE2E(LossLayer):
     def call(self, embeddings, speakers):
         exact = ops.cast(embeddings, self.variable_dtype)
         losses = ge2e(exact, speakers, self.score_weight, self.score_bias, self.include_self)
-        self.record_loss(ops.mean(losses) if self.reduction == "mean" else ops.sum(losses))
+        self.record_loss("ge2e", ops.mean(losses) if self.reduction == "mean" else ops.sum(losses))
         return embeddings
 
     def compute_output_spec(self, embeddings, speakers):

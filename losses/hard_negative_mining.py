@@ -8,6 +8,7 @@ from .arguments import (
     check_num_negatives,
     check_number,
     check_reduction,
+    check_word,
     invalid,
 )
 from .cosines import in_float32
@@ -16,7 +17,7 @@ from .mining import hardest_negatives
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
-def hard_negative_mining(y_true, y_pred, num_negatives=100, scale=1.0):
+def hard_negative_mining(y_true, y_pred, num_negatives=100, scale=1.0, form="pairs"):
     """L_H of each utterance, Eq. 10: the sum over its H hardest negatives.
 
     The equation and what the arguments are: see `HardNegativeMining`.
@@ -26,6 +27,7 @@ def hard_negative_mining(y_true, y_pred, num_negatives=100, scale=1.0):
         y_pred: Cosines of shape `(batch, num_speakers)` or `(batch, 1, 1 + H)`.
         num_negatives: H.
         scale: s.
+        form: `"pairs"` or `"joint"`.
 
     Returns:
         Losses of shape `(batch,)`.
@@ -39,6 +41,9 @@ def hard_negative_mining(y_true, y_pred, num_negatives=100, scale=1.0):
     """
     cosines = _target_then_negatives(y_true, in_float32(y_pred), num_negatives)
     target, negatives = cosines[:, :1], cosines[:, 1:]
+    if form == "joint":
+        terms = ops.relu(scale * negatives) - scale * target
+        return ops.logsumexp(ops.concatenate([ops.zeros_like(target), terms], axis=1), axis=1)
     return ops.sum(ops.softplus(scale * (negatives - target)), axis=1)
 
 
@@ -74,12 +79,21 @@ class HardNegativeMining(keras.losses.Loss):
     H_i are the H bases with the largest cos(W_h, e_i), h != y_i, over all speakers and anew for
     every mini-batch. Eq. 10 has no s; the authors' code uses 5.
 
+    The first author's later code (hsss/speaker_verification_pytorch, 2019), with s = 10, has one
+    logarithm for all negatives of an utterance, and none counts less than one at a right angle:
+
+    ```
+    L_H = sum_i log(1 + sum_{W_h in H_i} exp(relu(s cos(W_h, e_i)) - s cos(W_{y_i}, e_i)))
+    ```
+
     Args:
         num_negatives: H.
         scale: s, by which the cosines are multiplied, above 0.
         reduction: `"sum"` over batch and H, as Eq. 10 has it; `"mean"` (also
             `"sum_over_batch_size"`) over both; or `None` (also `"none"`) for the loss of each
-            utterance, the sum over its H_i: the mean of these is H times `"mean"`.
+            utterance, the sum over its H_i: the mean of these is H times `"mean"`. In the joint
+            form `"mean"` is over the batch alone.
+        form: `"pairs"`, Eq. 10, or `"joint"`, the later code's.
         name: Optional name of the loss.
         dtype: Dtype of the computation, float32 whatever Keras's global dtype policy says: labels
             pass through it, and bfloat16 turns 1211 into 1208.
@@ -112,22 +126,26 @@ class HardNegativeMining(keras.losses.Loss):
         num_negatives=100,
         scale=1.0,
         reduction="sum",
+        form="pairs",
         name="hard_negative_mining",
         dtype="float32",
     ):
         super().__init__(name=name, reduction=check_reduction(reduction), dtype=dtype)
         self.num_negatives = check_count("num_negatives", num_negatives)
         self.scale = check_number("scale", scale, above=0)
+        self.form = check_word("form", form, ("pairs", "joint"))
 
     def call(self, y_true, y_pred):
-        losses = hard_negative_mining(y_true, y_pred, self.num_negatives, self.scale)
+        losses = hard_negative_mining(y_true, y_pred, self.num_negatives, self.scale, self.form)
         # Keras divides by the batch size.
-        return losses / self.num_negatives if self.reduction == "mean" else losses
+        over_pairs = self.reduction == "mean" and self.form == "pairs"
+        return losses / self.num_negatives if over_pairs else losses
 
     def get_config(self):
         return {
             **super().get_config(),
             "num_negatives": self.num_negatives,
             "scale": self.scale,
+            "form": self.form,
             "dtype": self.dtype,
         }

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from .added_loss import LossLayer
-from .arguments import check_bool, check_count, check_num_negatives, invalid
+from .arguments import check_bool, check_count, check_num_negatives, check_word, invalid
 from .between_speaker_variation import BetweenSpeakerVariation
 from .cosines import inverse_norms, product, unit
 from .labels import as_labels, known_labels, nan_unless
@@ -28,23 +28,31 @@ class SpeakerBases(LossLayer):
     The loss and `SpeakerAccuracy` understand both outputs and their values are the same; Keras's
     own `metrics=["accuracy"]` understands only all cosines.
 
+    With `softmax`, the two similarities stand on the same W: the layer returns the cosines and
+    adds a loss on the logits, as the first author's later code adds L_S to L_H.
+
     Everything is computed in float32, under mixed precision too.
 
     Args:
         num_speakers: N.
         similarity: `"dot"` or `"cosine"`.
-        use_bias: Whether there is a b. Defaults to `True` for `"dot"`; cosines have none.
+        use_bias: Whether there is a b. Defaults to `True` for `"dot"` and with `softmax`; cosines
+            alone have none.
         bases_initializer: Initializer of W.
         bases_regularizer: Regularizer of W, e.g. `keras.regularizers.L2(1e-4)` for weight decay.
         between_speaker: Optional `BetweenSpeakerVariation` on W, which the layer adds as a loss
             and shows as a metric, `between_speaker`.
         num_negatives: H of `HardNegativeMining`, if that is the loss.
+        softmax: Optional Keras loss on the labels and the logits, beside cosines, which the layer
+            adds and shows as a metric, `softmax`.
+        bias_regularizer: Regularizer of b.
         **kwargs: Keras's own, `name`, `trainable`, `dtype` (float32 unless given).
 
     Call arguments:
         embeddings: e, of shape `(batch, dim)`.
         speakers: Labels, integers from 0 to N - 1, of shape `(batch,)` or `(batch, 1)`. Only
-            needed, and only used, for mining; a label of no speaker makes its cosines NaN.
+            needed, and only used, for mining, where a label of no speaker makes its cosines NaN,
+            and for `softmax`, which is left out without them.
 
     Output shape:
         `(batch, num_speakers)`; if mined, `(batch, 1, 1 + num_negatives)`, the target first. It
@@ -77,21 +85,26 @@ class SpeakerBases(LossLayer):
         bases_regularizer=None,
         between_speaker=None,
         num_negatives=None,
+        softmax=None,
+        bias_regularizer=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if similarity not in ("dot", "cosine"):
-            raise invalid("similarity", "'dot' or 'cosine'", similarity)
-        if similarity == "cosine" and use_bias:
+        check_word("similarity", similarity, ("dot", "cosine"))
+        if similarity == "cosine" and use_bias and softmax is None:
             raise invalid("use_bias", "None or False, as cosines have no bias", use_bias)
+        if similarity == "dot" and softmax is not None:
+            raise invalid("softmax", "None unless similarity='cosine'", softmax)
         self.num_speakers = check_count("num_speakers", num_speakers)
         self.similarity = similarity
         if use_bias is None:
-            use_bias = similarity == "dot"
+            use_bias = similarity == "dot" or softmax is not None
         self.use_bias = check_bool("use_bias", use_bias)
         self.bases_initializer = keras.initializers.get(bases_initializer)
         self.bases_regularizer = keras.regularizers.get(bases_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.between_speaker = keras.regularizers.get(between_speaker)
+        self.softmax = keras.losses.get(softmax)
         self.num_negatives = None
         if not isinstance(self.between_speaker, BetweenSpeakerVariation | None):
             raise invalid("between_speaker", "a BetweenSpeakerVariation", between_speaker)
@@ -110,22 +123,33 @@ class SpeakerBases(LossLayer):
         )
         if self.use_bias:
             self.bias = self.add_weight(
-                name="bias", shape=(self.num_speakers,), initializer="zeros"
+                name="bias",
+                shape=(self.num_speakers,),
+                initializer="zeros",
+                regularizer=self.bias_regularizer,
             )
         if self.between_speaker is not None:
             self.show_loss("between_speaker")
+        if self.softmax is not None:
+            self.show_loss("softmax")
 
     def call(self, embeddings, speakers=None):
         embeddings = ops.cast(embeddings, self.variable_dtype)
         bases = ops.convert_to_tensor(self.bases)
         if self.between_speaker is not None:
-            self.record_loss(self.between_speaker(bases))
+            self.record_loss("between_speaker", self.between_speaker(bases))
         if self.similarity == "dot":
-            logits = product(embeddings, bases)
-            return logits + self.bias if self.use_bias else logits
+            return self._logits(embeddings, bases)
+        if self.softmax is not None and speakers is not None:
+            logits = self._logits(embeddings, bases)
+            self.record_loss("softmax", self.softmax(as_labels(speakers), logits))
         if self._mines(speakers):
             return self._mined_cosines(unit(embeddings), bases, as_labels(speakers))
         return product(unit(embeddings), bases) * inverse_norms(bases, axis=0)
+
+    def _logits(self, embeddings, bases):
+        logits = product(embeddings, bases)
+        return logits + self.bias if self.use_bias else logits
 
     def _mines(self, speakers) -> bool:
         return (
@@ -164,6 +188,8 @@ class SpeakerBases(LossLayer):
             "bases_regularizer": keras.regularizers.serialize(self.bases_regularizer),
             "between_speaker": keras.regularizers.serialize(self.between_speaker),
             "num_negatives": self.num_negatives,
+            "softmax": keras.losses.serialize(self.softmax) if self.softmax else None,
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
         }
 
 

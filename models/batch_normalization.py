@@ -57,3 +57,24 @@ class FusedBatchNormalization(layers.BatchNormalization):
         if self.fused_normalization is not None:
             name = keras.saving.get_registered_name(self.fused_normalization)
         return super().get_config() | {"fused_normalization": name}
+
+
+@keras.saving.register_keras_serializable(package="speaker_bases")
+class FrameNormalization(FusedBatchNormalization):
+    """`FusedBatchNormalization` with a mask of the frames, which it passes on.
+
+    Call arguments:
+        inputs: tensor of shape `(batch_size, frames, bands, channels)`.
+        mask: boolean tensor of shape `(batch_size, frames)`; frames where it is `False` are not in
+            the statistics. Passed on by Keras.
+
+    Output shape:
+        That of the input.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        mask = None if mask is None else mask[:, :, None]
+        return super().call(inputs, training=training, mask=mask)
+
+    def compute_mask(self, inputs, mask=None):
+        return mask

@@ -1,4 +1,4 @@
-"""The convolution that the paper's networks are made of."""
+"""The convolutions that the networks are made of."""
 
 import keras
 from keras import layers, ops
@@ -19,29 +19,111 @@ def mask_frames(x, mask):
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
-class ConvBatchNorm(layers.Layer):
-    """A convolution over frames and bands, then batch normalization.
+class FrameConvolution(layers.Layer):
+    """A convolution over frames and bands, without a bias, that knows of padded frames.
 
-    The input is padded by `kernel_size // 2` on both sides of both axes whatever its length.
-    (TensorFlow's "same" pads an even and an odd length differently under a stride of 2, so an
-    utterance in a padded batch would not give what it gives alone.)
+    The input is padded on both sides of both axes whatever its length. (TensorFlow's "same" pads
+    an even and an odd length differently under a stride of 2, so an utterance in a padded batch
+    would not give what it gives alone.)
+
+    Args:
+        filters: number of output channels.
+        kernel_size: odd size of the square kernel.
+        strides: pair of strides, over frames and over bands.
+        padding: zeros on each side; `kernel_size // 2`, which loses no frame, if `None`.
+        kernel_initializer: of the kernel.
+        kernel_regularizer: of the kernel.
+
+    Call arguments:
+        x: tensor of shape `(batch_size, frames, bands, channels)`.
+        mask: boolean tensor of shape `(batch_size, frames)`; frames where it is `False` count as
+            zeros, as padding does. Passed on by Keras.
+
+    Output shape:
+        `(batch_size, ceil(frames / strides[0]), ceil(bands / strides[1]), filters)` under the
+        default padding, with the mask taken at every `strides[0]`-th frame.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: tuple[int, int] = (1, 1),
+        padding: int | None = None,
+        kernel_initializer="he_normal",
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = tuple(strides)
+        self.padding = kernel_size // 2 if padding is None else padding
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        # Without a stride, "same" is the default padding, and 5 % faster than a layer of its own.
+        self.pad = None
+        if self.strides != (1, 1) or self.padding != kernel_size // 2:
+            self.pad = layers.ZeroPadding2D(
+                self.padding,
+                data_format="channels_last",
+                dtype=self.dtype_policy,
+                name="pad",
+            )
+        self.conv = layers.Conv2D(
+            filters,
+            kernel_size,
+            strides,
+            padding="same" if self.pad is None else "valid",
+            data_format="channels_last",
+            use_bias=False,  # a batch normalization follows, and its beta is one
+            kernel_initializer=kernel_initializer,
+            kernel_regularizer=self.kernel_regularizer,
+            dtype=self.dtype_policy,
+            name="conv",
+        )
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+
+    def call(self, x, mask=None):
+        x = mask_frames(x, mask)
+        return self.conv(x if self.pad is None else self.pad(x))
+
+    def compute_mask(self, x, mask=None):
+        if mask is None:
+            return None
+        lost = self.kernel_size - 1 - 2 * self.padding
+        if lost:  # of an utterance too short for one output frame, the first is kept
+            mask = ops.concatenate([mask[:, :1], mask[:, lost + 1 :]], axis=1)
+        return mask[:, :: self.strides[0]]
+
+    def compute_output_shape(self, input_shape):
+        if self.pad is not None:
+            input_shape = self.pad.compute_output_shape(input_shape)
+        return self.conv.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return super().get_config() | {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "kernel_initializer": keras.initializers.serialize(self.conv.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+
+@keras.saving.register_keras_serializable(package="speaker_bases")
+class ConvBatchNorm(FrameConvolution):
+    """A `FrameConvolution`, then batch normalization, padded frames left out of its statistics.
 
     Args:
         filters: number of output channels.
         kernel_size: odd size of the square kernel.
         strides: pair of strides, over frames and over bands.
         momentum: of the batch normalization's moving statistics.
-        kernel_regularizer: of the convolution's kernel; the normalization has none.
         fused_normalization: see `FusedBatchNormalization`.
-
-    Call arguments:
-        x: tensor of shape `(batch_size, frames, bands, channels)`.
-        mask: boolean tensor of shape `(batch_size, frames)`; frames where it is `False` count as
-            zeros, as padding does, and are not in the statistics. Passed on by Keras.
-
-    Output shape:
-        `(batch_size, ceil(frames / strides[0]), ceil(bands / strides[1]), filters)`, with the
-        mask taken at every `strides[0]`-th frame.
+        **kwargs: those of `FrameConvolution`; the regularizer is of the kernel alone.
 
     Example:
 
@@ -56,37 +138,11 @@ class ConvBatchNorm(layers.Layer):
         kernel_size: int,
         strides: tuple[int, int] = (1, 1),
         momentum: float = 0.99,
-        kernel_regularizer=None,
         fused_normalization=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.kernel_size = kernel_size
-        self.strides = tuple(strides)
+        super().__init__(filters, kernel_size, strides, **kwargs)
         self.momentum = momentum
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        # Without a stride, "same" is this very padding, and 5 % faster than a layer of its own.
-        self.pad = None
-        if self.strides != (1, 1):
-            self.pad = layers.ZeroPadding2D(
-                kernel_size // 2,
-                data_format="channels_last",
-                dtype=self.dtype_policy,
-                name="pad",
-            )
-        self.conv = layers.Conv2D(
-            filters,
-            kernel_size,
-            strides,
-            padding="same" if self.pad is None else "valid",
-            data_format="channels_last",
-            use_bias=False,  # the normalization's beta is one
-            kernel_initializer="he_normal",
-            kernel_regularizer=self.kernel_regularizer,
-            dtype=self.dtype_policy,
-            name="conv",
-        )
         self.norm = FusedBatchNormalization(
             momentum=momentum,
             fused_normalization=fused_normalization,
@@ -95,32 +151,17 @@ class ConvBatchNorm(layers.Layer):
         )
 
     def build(self, input_shape):
-        self.conv.build(input_shape)
+        super().build(input_shape)
         self.norm.build(self.compute_output_shape(input_shape))
 
     def call(self, x, mask=None, training=None):
-        x = mask_frames(x, mask)
-        if self.pad is not None:
-            x = self.pad(x)
-        x = self.conv(x)
+        x = super().call(x, mask)
         if mask is not None:
             mask = self.compute_mask(x, mask)[:, :, None]
         return self.norm(x, training=training, mask=mask)
 
-    def compute_mask(self, x, mask=None):
-        return None if mask is None else mask[:, :: self.strides[0]]
-
-    def compute_output_shape(self, input_shape):
-        if self.pad is not None:
-            input_shape = self.pad.compute_output_shape(input_shape)
-        return self.conv.compute_output_shape(input_shape)
-
     def get_config(self):
         return super().get_config() | {
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
             "momentum": self.momentum,
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "fused_normalization": self.norm.get_config()["fused_normalization"],
         }

@@ -1,20 +1,45 @@
 """The paper's two networks: the ResNet-34s of Table 1 and of Table 3, one builder, two rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 from keras import layers
 
-from .conv_batch_norm import ConvBatchNorm
-from .pooling import AddChannel, MaskedGlobalAveragePooling
+from .activation import activation_layer
+from .batch_normalization import FrameNormalization
+from .conv_batch_norm import ConvBatchNorm, FrameConvolution
+from .pooling import (
+    AddChannel,
+    FixedLength,
+    MaskedGlobalAveragePooling,
+    MaskedGlobalMaximumPooling,
+)
+from .residual import post_activation_stage, pre_activation_stage
 
 NUM_MEL_BINS = 64
-LEAKY_RELU_SLOPE = 0.3
+
+
+STAGES = {"post_activation": post_activation_stage, "pre_activation": pre_activation_stage}
+POOLINGS = {
+    "average": (MaskedGlobalAveragePooling,),
+    "average_plus_maximum": (MaskedGlobalAveragePooling, MaskedGlobalMaximumPooling),
+}
 
 
 @dataclass(frozen=True)
 class ResNetTable:
-    """One of the paper's network tables, top to bottom."""
+    """One of the paper's network tables, top to bottom.
+
+    What the tables leave open has the paper's words, or our choice, as its default.
+
+    Attributes:
+        conv1_padding: of Conv1; 3 keeps all frames and bands, 1 makes 30 of 64 bands under
+            Table 3's stride and takes 4 frames.
+        blocks: "post_activation" or "pre_activation"; see `residual`.
+        activation: "leaky_relu", the paper's, or "relu".
+        pooling: "average", or "average_plus_maximum", the sum of both over frames and bands.
+        embedding_length: what each embedding is brought to, in training and test; free if `None`.
+    """
 
     conv1_filters: int
     conv1_strides: tuple[int, int]  # over frames, over mel bands
@@ -22,6 +47,19 @@ class ResNetTable:
     stage_blocks: tuple[int, ...]
     stage_strides: tuple[tuple[int, int], ...]
     dense_units: int | None  # None: the pooled vector is the embedding
+    conv1_padding: int = 3
+    blocks: str = "post_activation"
+    activation: str = "leaky_relu"
+    pooling: str = "average"
+    embedding_length: float | None = None
+
+    def __post_init__(self):
+        for name, known in (("blocks", STAGES), ("pooling", POOLINGS)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"Invalid value for argument `{name}`. Expected one of {sorted(known)}. "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
 
 
 TABLES = {
@@ -66,6 +104,9 @@ def resnet34(
     kernel_regularizer=None,
     fused_normalization=None,
     name: str = "backbone",
+    kernel_initializer="he_normal",
+    bias_regularizer=None,
+    **changes,
 ) -> keras.Model:
     """The modified ResNet-34 of Heo et al. 2019, from features to embeddings.
 
@@ -81,19 +122,24 @@ def resnet34(
         bn_momentum: momentum of the batch normalizations' moving statistics. Keras's default of
             0.99 needs many hundreds of steps; take 0.9 for a short training.
         kernel_regularizer: a Keras regularizer for the kernels of all convolutions and of the
-            dense layer; biases and normalizations have none.
+            dense layer; normalizations have none.
         fused_normalization: what computes the batch normalizations while training, instead of
             Keras's own; see `FusedBatchNormalization`.
         name: of the model.
+        kernel_initializer: of the same kernels; a name or a configuration, of which each layer
+            makes its own.
+        bias_regularizer: a Keras regularizer for the dense layer's bias.
+        **changes: what is otherwise than in the table, such as `activation="relu"`: the names are
+            those of `ResNetTable`.
 
     Input shape:
-        `(batch_size, frames, 64)`, any number of frames.
+        `(batch_size, frames, 64)`, any number of frames (5 or more if Conv1 takes 4).
 
     Output shape:
         `(batch_size, 128)` or `(batch_size, 1024)`, float32 also under a mixed dtype policy.
 
     Raises:
-        ValueError: if there is no such table.
+        ValueError: if there is no such table, or a change is none of those named.
 
     Example:
 
@@ -108,75 +154,60 @@ def resnet34(
                 f"Expected one of {sorted(TABLES)}. Received: table={table!r}"
             )
         table = TABLES[table]
-    options = {
-        "momentum": bn_momentum,
+    table = replace(table, **changes)
+    convolution = {
+        "kernel_initializer": kernel_initializer,
         "kernel_regularizer": kernel_regularizer,
-        "fused_normalization": fused_normalization,
+    }
+    normalization = {"momentum": bn_momentum, "fused_normalization": fused_normalization}
+    conv1 = {
+        "filters": table.conv1_filters,
+        "kernel_size": 7,
+        "strides": table.conv1_strides,
+        "padding": table.conv1_padding,
+        "name": "conv1",
+        **convolution,
     }
 
     features = keras.Input((None, NUM_MEL_BINS), dtype="float32", name="features")
     x = AddChannel(name="channel")(features)
-    x = ConvBatchNorm(table.conv1_filters, 7, table.conv1_strides, **options, name="conv1")(x)
-    x = layers.LeakyReLU(LEAKY_RELU_SLOPE, name="conv1_activation")(x)
-    rows = zip(table.stage_filters, table.stage_blocks, table.stage_strides, strict=True)
+    if table.blocks == "post_activation":
+        x = ConvBatchNorm(**conv1, **normalization)(x)
+        x = activation_layer(table.activation, name="conv1_activation")(x)
+    else:  # the first block begins with the two
+        x = FrameConvolution(**conv1)(x)
+    rows = list(zip(table.stage_filters, table.stage_blocks, table.stage_strides, strict=True))
     for number, (filters, blocks, strides) in enumerate(rows, start=1):
-        x = residual_stage(x, filters, blocks, strides, f"res{number}", **options)
+        x = STAGES[table.blocks](
+            x,
+            filters,
+            blocks,
+            strides,
+            f"res{number}",
+            table.activation,
+            convolution,
+            normalization,
+        )
+    if table.blocks == "pre_activation":
+        x = FrameNormalization(**normalization, name="last_norm")(x)
+        x = activation_layer(table.activation, name="last_activation")(x)
     # From here on float32 whatever the policy: the sum over hundreds of frames, and the embedding,
     # from which cosines and losses are computed.
-    x = MaskedGlobalAveragePooling(dtype="float32", name="pool")(x)
+    poolings = POOLINGS[table.pooling]
+    if len(poolings) == 1:
+        x = poolings[0](dtype="float32", name="pool")(x)
+    else:
+        pooled = [pooling(dtype="float32")(x) for pooling in poolings]
+        x = layers.Add(dtype="float32", name="pool")(pooled)
     if table.dense_units:
         x = layers.Dense(
             table.dense_units,
-            kernel_initializer="he_normal",
+            kernel_initializer=kernel_initializer,
             kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
             dtype="float32",
             name="dense",
         )(x)
+    if table.embedding_length:
+        x = FixedLength(table.embedding_length, dtype="float32", name="length")(x)
     return Backbone(features, x, name=name)
-
-
-def residual_stage(x, filters: int, blocks: int, strides: tuple[int, int], name: str, **options):
-    """`blocks` residual blocks of two 3x3 convolutions: one `Res` row of Table 1 or Table 3.
-
-    A block is convolution, batch normalization, LeakyReLU(0.3), convolution, batch
-    normalization; its input is added, and a LeakyReLU(0.3) comes last (He et al. 2016a,
-    "post-activation"). The first block has the stage's stride, and where that or the number of
-    channels changes the shape, its input goes through a strided 1x1 convolution and batch
-    normalization before the addition.
-
-    Args:
-        x: Keras tensor `(batch_size, frames, bands, channels)`.
-        filters: number of output channels.
-        blocks: number of blocks.
-        strides: pair of strides of the first block, over frames and over bands.
-        name: of the layer that the stage ends in, and what the others' names begin with.
-        **options: further arguments of every `ConvBatchNorm`.
-
-    Returns:
-        Keras tensor `(batch_size, ceil(frames / strides[0]), ceil(bands / strides[1]), filters)`.
-    """
-    pairs = [
-        (
-            ConvBatchNorm(
-                filters,
-                3,
-                strides if block == 0 else (1, 1),
-                **options,
-                name=f"{name}_conv{block}a",
-            ),
-            ConvBatchNorm(filters, 3, **options, name=f"{name}_conv{block}b"),
-        )
-        for block in range(blocks)
-    ]
-    shortcut = None
-    if strides != (1, 1) or x.shape[-1] != filters:
-        # After the stage's other convolutions: a seed's initial weights follow this order.
-        shortcut = ConvBatchNorm(filters, 1, strides, **options, name=f"{name}_shortcut")
-    for block, (conv_a, conv_b) in enumerate(pairs):
-        y = layers.LeakyReLU(LEAKY_RELU_SLOPE, name=f"{name}_activation{block}")(conv_a(x))
-        if block == 0 and shortcut is not None:
-            x = shortcut(x)
-        x = layers.Add(name=f"{name}_add{block}")([x, conv_b(y)])
-        last = block == blocks - 1
-        x = layers.LeakyReLU(LEAKY_RELU_SLOPE, name=name if last else f"{name}_block{block}")(x)
-    return x

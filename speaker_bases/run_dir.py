@@ -39,6 +39,7 @@ class RunDir:
         self.trained = self.path / ".train.done"
         self.log = self.path / "log.csv"
         self.checkpoints = self.path / "checkpoints"
+        self.best = self.checkpoints / "best"  # of the epochs measured on held-out speakers
         self.tensorboard = self.path / "tensorboard"
         # what a back-end learns in stage 4
         self.bvector = self.path / "bvector.keras"
@@ -111,6 +112,14 @@ class RunDir:
         if missing:
             raise InputError(f"{self.config}: lacks {', '.join(missing)}; train the system again")
         return config
+
+    def read_held_out(self) -> set[str]:
+        """The speakers of the training set that were held out to choose the epoch.
+
+        Raises:
+            InputError: as `read_config`.
+        """
+        return set(self.read_config().get("held_out", ()))
 
     def write_config(self, config: dict) -> None:
         """Write ``config.yaml``, whole or not at all."""

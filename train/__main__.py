@@ -23,6 +23,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=whole_number(0), default=0)
     parser.add_argument("--epochs", type=whole_number(1), help="instead of the corpus file's")
     parser.add_argument(
+        "--validation-speakers",
+        type=whole_number(2),
+        metavar="K",
+        help="hold out K training speakers, drawn by the seed, and keep the epoch with the lowest "
+        "equal error rate on them instead of the last; --set validation.every=5 measures it every "
+        "fifth epoch, validation.pairs bounds how many pairs are scored (20000)",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -49,18 +57,20 @@ def main(argv: list[str] | None = None) -> int:
         check_backend()
         load_plugins(argv)
         from .config import load_config
-        from .data import TrainingData
+        from .data import training_data
 
         overrides = list(args.overrides)
         if args.epochs is not None:
             overrides.append(f"epochs={args.epochs}")
+        if args.validation_speakers is not None:
+            overrides.append(f"validation.speakers={args.validation_speakers}")
         config = load_config(args.system, args.corpus, overrides)
         if args.check:
-            TrainingData(args.data_dir).check(config)
+            training_data(args.data_dir, config, args.seed)[0].check(config)
             load_keras()
-            from ..models import NETWORKS
+            from .systems import network_settings
 
-            NETWORKS.find(config["network"])
+            network_settings(config)
             return 0
         load_keras()  # takes seconds: not before the settings are known to be good
         from .trainer import train

@@ -40,15 +40,16 @@ def state_of(model: keras.Model) -> dict[str, keras.Variable]:
     }
 
 
-def save_checkpoint(folder: Path, model: keras.Model, step: int) -> Path:
+def save_checkpoint(folder: Path, model: keras.Model, step: int, keep: int = KEEP) -> Path:
     """Write `step-<step>.npz`, whole or not at all, and remove all but the last few.
 
     Args:
         folder: `<exp>/<system>/seed<k>/checkpoints`.
         model: compiled and built.
         step: mini-batches trained on since the beginning.
+        keep: how many are left, this one included.
     """
-    path = Path(folder) / f"step-{step:09d}.npz"
+    path = checkpoint_at(folder, step)
     arrays = {
         name: keras.ops.convert_to_numpy(variable.value)
         for name, variable in state_of(model).items()
@@ -56,9 +57,14 @@ def save_checkpoint(folder: Path, model: keras.Model, step: int) -> Path:
     with atomic_write(path, "wb") as file:
         np.savez(file, **arrays)
     log.debug("saved %s", path)
-    for old in _list(folder)[:-KEEP]:
+    for old in _list(folder)[:-keep]:
         old.unlink()
     return path
+
+
+def checkpoint_at(folder: Path, step: int) -> Path:
+    """The file of a step's checkpoint."""
+    return Path(folder) / f"step-{step:09d}.npz"
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -10,9 +10,9 @@ import yaml
 
 from ..command_line import InputError
 from ..yaml_files import compose, compose_yaml, construct, line_of
-from .losses import LOSSES
+from .losses import LOSSES, softmax_beside_cosines
 from .schedules import SCHEDULES
-from .schema import COMMON, OPTIMIZERS, Number, Section
+from .schema import COMMON, OPTIMIZERS, Counts, Number, Section
 
 LABELS = (
     *("loss", "backend", "overrides"),
@@ -53,6 +53,7 @@ def load_config(
     config["system"], config["corpus"] = Path(system).stem, Path(corpus).stem
     for path in (system, corpus):
         _merge(config, _check(compose_yaml(path), schema(), path, ""))
+    _merge(config, config.pop("instead_of_corpus", {}))
     for override in overrides or []:
         _merge(config, _parse_override(override))
     if overrides:
@@ -87,6 +88,8 @@ def _check(node, schema, path, prefix: str):
         if not isinstance(node, yaml.MappingNode):
             raise InputError(f"{where}: `{name}` takes keys of its own: {_known(schema)}")
         return _check_mapping(node, schema, path, prefix)
+    if isinstance(schema, Counts):
+        return _check_counts(construct(node, str(path)), schema, where, name)
     if not isinstance(node, yaml.ScalarNode):
         raise InputError(f"{where}: `{name}` takes a single value")
     value = construct(node, str(path))
@@ -107,6 +110,13 @@ def _check_mapping(node, schema, path, prefix: str) -> dict[str, Any]:
             raise InputError(f"{where}: `{_shown(prefix + key, str)}` is set twice")
         values[key] = _check(value_node, schema.get(key, schema.get(str)), path, f"{prefix}{key}.")
     return values
+
+
+def _check_counts(value, schema: Counts, where: str, name: str) -> list[int]:
+    counts = value if isinstance(value, list) else []
+    if len(counts) != schema.length or not all(type(n) is int and n > 0 for n in counts):
+        raise InputError(f"{where}: `{name}` takes {schema}: {_shown(value)}")
+    return counts
 
 
 def _check_scalar(value, schema, where: str, name: str):
@@ -150,7 +160,8 @@ def _parse_override(text: str) -> dict[str, Any]:
     keys = name.split(".")
     indented = "".join(f"{'  ' * depth}{key}:\n" for depth, key in enumerate(keys))
     node = compose(f"{indented.rstrip()} {value}", f"--set {text}")
-    return _check(node, schema(), f"--set {text}", "")
+    known = {key: kind for key, kind in schema().items() if key != "instead_of_corpus"}
+    return _check(node, known, f"--set {text}", "")
 
 
 def _merge(base: dict, new: dict) -> None:
@@ -183,13 +194,19 @@ def _check_together(config: dict[str, Any], where: str) -> None:
             f"{where}: `batch` takes either `size`, or `speakers` and `crops_per_speaker`; "
             f"found {', '.join(sorted(batch))}"
         )
+    if "validation" in config:
+        if "speakers" not in config["validation"]:
+            raise InputError(f"{where}: `validation` needs `speakers`, how many are held out")
+        if optimizer.get("use_ema"):
+            raise InputError(f"{where}: `validation` and `optimizer.use_ema` do not go together")
     for name, settings in config["losses"].items():
         LOSSES[name].check(settings, config, where)
 
 
 def _check_losses(config: dict[str, Any], where: str) -> None:
     losses = config["losses"]
-    places = [LOSSES[name].place for name in losses]
+    beside = softmax_beside_cosines(losses)
+    places = [LOSSES[name].place for name in losses if name != beside]
     if len(places) - places.count("embeddings") - places.count("bases") != 1:
         alone = [name for name, loss in LOSSES.items() if loss.place in ("outputs", "batch")]
         raise InputError(
@@ -202,7 +219,7 @@ def _check_losses(config: dict[str, Any], where: str) -> None:
                 f"{where}: losses.{name} needs bases, and {' and '.join(losses.keys() - {name})} "
                 "has none"
             )
-        if places.count(LOSSES[name].place) > 1:
+        if name != beside and places.count(LOSSES[name].place) > 1:
             raise InputError(f"{where}: {' and '.join(losses)} do not stand side by side")
         for key in LOSSES[name].required:
             if key not in settings:
@@ -219,8 +236,8 @@ def _check_keys(part: str, settings: dict[str, Any], known, where: str) -> None:
 
 def _derive(config: dict[str, Any]) -> None:
     """What follows from the losses: their sum as the paper writes it, and what the bases return."""
-    entries = [LOSSES[name] for name in config["losses"]]
-    config["loss"] = " + ".join(entry.symbol for entry in entries)
-    for entry in entries:
-        if entry.similarity:
-            config["similarity"] = entry.similarity
+    losses = config["losses"]
+    config["loss"] = " + ".join(LOSSES[name].symbol for name in losses)
+    for name in losses.keys() - {softmax_beside_cosines(losses)}:
+        if LOSSES[name].similarity:
+            config["similarity"] = LOSSES[name].similarity

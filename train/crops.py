@@ -30,6 +30,9 @@ class CropStream(keras.utils.PyDataset):
         first_step: where to join the stream.
         workers: threads that read ahead, if 2 or more.
         bands: values a frame that the network takes.
+        begins: "anywhere" that leaves room for the crop, or in the "first_half" of that room.
+        short: whether an utterance shorter than a crop is "repeated" or "doubled", as often as
+            it takes.
 
     An `InputError` of the reader stays in the attribute `error`: what `fit` raises may be another.
 
@@ -49,6 +52,8 @@ class CropStream(keras.utils.PyDataset):
         first_step: int = 0,
         workers: int = 1,
         bands: int | None = None,
+        begins: str = "anywhere",
+        short: str = "repeated",
     ):
         super().__init__(workers=workers)
         self.reader = reader
@@ -58,6 +63,8 @@ class CropStream(keras.utils.PyDataset):
         self.batches = batches
         self.crop_frames = crop_frames
         self.bands = bands
+        self.begins = begins
+        self.short = short
         self.seed = seed
         self.first_step = first_step
         self.error: InputError | None = None
@@ -93,6 +100,9 @@ class CropStream(keras.utils.PyDataset):
         features = self.reader.of_shape(
             self.utterances[utterance], self.num_frames[utterance], self.bands
         )
+        while self.short == "doubled" and len(features) < self.crop_frames:
+            features = np.tile(features, (2, 1))
         features = repeated(features, self.crop_frames)
-        begin = int(place * (len(features) - self.crop_frames + 1))
+        room = len(features) - self.crop_frames
+        begin = int(place * ((room // 2 if self.begins == "first_half" else room) + 1))
         return features[begin : begin + self.crop_frames]

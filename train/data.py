@@ -1,15 +1,44 @@
 """What a system is trained on: the utterances of a data directory and their speakers."""
 
+import copy
 import hashlib
 import os
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..command_line import InputError
 from ..kaldi_feats.data_dir import read_table
 from ..kaldi_feats.reader import FeatureReader, read_num_frames
 from .losses import LOSSES
 from .samplers import ShuffledUtterances, SpeakersTimesCrops
+
+
+def training_data(
+    data_dir: str | os.PathLike, config: dict[str, Any], seed: int
+) -> tuple["TrainingData", "TrainingData | None"]:
+    """What a configuration trains on, and the held-out speakers' part if there is one.
+
+    Raises:
+        InputError: as `TrainingData`, or there are too few speakers to hold out.
+    """
+    data = TrainingData(data_dir)
+    if "validation" not in config:
+        return data, None
+    number = config["validation"]["speakers"]
+    counts = np.bincount(data.labels)
+    several = np.flatnonzero(counts > 1)
+    if number > len(several) or number > len(data.speakers) - 2:
+        raise InputError(
+            f"{data.reader.scp.with_name('utt2spk')}: {number} validation speakers of two "
+            f"utterances or more, and two speakers beside them, are wanted; {len(several)} of "
+            f"{len(data.speakers)} have two or more: lower --validation-speakers"
+        )
+    # A stream of its own: the order and the crops of an epoch have [seed, epoch] and one more.
+    held_out = np.random.default_rng([seed, 0, 2]).choice(several, number, replace=False)
+    others = np.setdiff1d(np.arange(len(data.speakers)), held_out)
+    return data.of_speakers(others), data.of_speakers(np.sort(held_out))
 
 
 class TrainingData:
@@ -21,7 +50,8 @@ class TrainingData:
         labels: the class of each utterance, an index into `speakers`.
         num_frames: how many frames each has.
         speakers: ids of the N training speakers, sorted.
-        fingerprint: changes with any of the above, and with the contents of the features.
+        fingerprint: changes with any of the above, of the whole data directory, and with the
+            contents of the features.
 
     Raises:
         InputError: if a file is missing, or an utterance has no speaker or no length.
@@ -48,6 +78,17 @@ class TrainingData:
         for utterance in self.utterances:
             text.update(f"{utterance} {utt2spk[utterance]} {num_frames[utterance]}\n".encode())
         self.fingerprint = text.hexdigest()
+
+    def of_speakers(self, classes: np.ndarray) -> "TrainingData":
+        """The part of some speakers, who are counted anew."""
+        part = copy.copy(self)
+        part.speakers = [self.speakers[number] for number in classes]
+        number_of = {old: new for new, old in enumerate(classes)}
+        rows = [row for row, label in enumerate(self.labels) if label in number_of]
+        part.utterances = [self.utterances[row] for row in rows]
+        part.labels = [number_of[self.labels[row]] for row in rows]
+        part.num_frames = [self.num_frames[row] for row in rows]
+        return part
 
     def check(self, config: dict[str, Any]) -> None:
         """Refuse a configuration that these utterances and speakers are too few for.

@@ -58,7 +58,8 @@ class TrainingLog(keras.callbacks.Callback):
         row |= {name: f"{value:.6g}" for name, value in (logs or {}).items()}
         self.rows.append(row)
         with atomic_write(self.path) as file:
-            writer = csv.DictWriter(file, fieldnames=list(row), restval="")
+            names = dict.fromkeys(name for row in self.rows for name in row)
+            writer = csv.DictWriter(file, fieldnames=list(names), restval="")
             writer.writeheader()
             writer.writerows(self.rows)
         for name, value in (logs or {}).items():

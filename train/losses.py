@@ -25,7 +25,8 @@ class Loss:
         place: where it stands. `outputs`: a Keras loss on what the speaker bases return.
             `batch`: a layer on the embeddings and labels of the batch that needs no bases.
             `embeddings`: such a layer beside one of `outputs`. `bases`: a
-            `BetweenSpeakerVariation` on the bases. A system has exactly one of the first two.
+            `BetweenSpeakerVariation` on the bases. A system has exactly one of the first two; but
+            softmax may stand beside a loss on cosines.
         build: from the number of speakers and the settings to the Keras object.
         keys: its settings, as in `schema`.
         required: settings without a default.
@@ -49,6 +50,12 @@ class Loss:
 
 
 LOSSES: Registry[Loss] = Registry("loss")
+
+
+def softmax_beside_cosines(losses: dict[str, Settings]) -> str | None:
+    """The name of the softmax loss, if the bases are to add it to a loss on their cosines."""
+    others = (LOSSES[name].similarity for name in losses if name != "softmax")
+    return "softmax" if "softmax" in losses and "cosine" in others else None
 
 
 def _softmax(num_speakers: int, reduction: str = "sum"):
@@ -155,7 +162,12 @@ LOSSES.add(
         "L_BC",
         "bases",
         _between_speaker,
-        {"weight": NOT_NEGATIVE, "scale": POSITIVE, "reduction": REDUCTION},
+        {
+            "weight": NOT_NEGATIVE,
+            "scale": POSITIVE,
+            "reduction": REDUCTION,
+            "form": ("sum_of_cosines", "log_mean_exp"),
+        },
     ),
 )
 LOSSES.add(
@@ -164,7 +176,12 @@ LOSSES.add(
         "L_H",
         "outputs",
         _hard_negative,
-        {"num_negatives": COUNT, "scale": POSITIVE, "reduction": REDUCTION},
+        {
+            "num_negatives": COUNT,
+            "scale": POSITIVE,
+            "reduction": REDUCTION,
+            "form": ("pairs", "joint"),
+        },
         required=("num_negatives",),
         similarity="cosine",
         bases=lambda settings: {"num_negatives": settings["num_negatives"]},

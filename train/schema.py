@@ -32,6 +32,16 @@ class Number:
         return f"at least {self.least}" if self.least > -math.inf else "finite"
 
 
+@dataclass(frozen=True)
+class Counts:
+    """A list of so many whole numbers of 1 or more."""
+
+    length: int
+
+    def __str__(self) -> str:
+        return f"a list of {self.length} whole numbers of 1 or more"
+
+
 REDUCTION = ("sum", "mean")
 COUNT = Number(int, least=1)
 ANY = Number()
@@ -46,14 +56,26 @@ OPTIMIZERS = {
 }
 """What each takes."""
 
-# A type, a Number, a tuple of allowed words, or a nested dictionary. A dictionary of `{str: ...}`
-# takes any keys.
+# A type, a Number, a Counts, a tuple of allowed words, or a nested dictionary. A dictionary of
+# `{str: ...}` takes any keys.
 COMMON = {
     # how its embeddings are compared unless --backend says otherwise; no part of the training
     "backend": str,
     # the system
     "network": str,
+    # what is otherwise than in the network's table; see `ResNetTable`
+    "architecture": Section(
+        stage_blocks=Counts(4),
+        conv1_padding=Number(int, least=0, most=3),
+        blocks=("post_activation", "pre_activation"),
+        activation=("leaky_relu", "relu"),
+        pooling=("average", "average_plus_maximum"),
+        dense_units=COUNT,
+        embedding_length=POSITIVE,
+    ),
+    "initializer": ("he_normal", "he_normal_fan_out"),
     "weight_decay": NOT_NEGATIVE,
+    "decay_biases": bool,
     "optimizer": {
         "name": tuple(OPTIMIZERS),
         "learning_rate": POSITIVE,
@@ -67,6 +89,13 @@ COMMON = {
         "ema_momentum": SHARE,
     },
     "batch": {"size": COUNT, "speakers": COUNT, "crops_per_speaker": COUNT},
+    # where a crop begins, and what becomes of an utterance that is shorter
+    "crop_begins": ("anywhere", "first_half"),
+    "short_utterances": ("repeated", "doubled"),
+    # training speakers held out to choose the epoch; how often and on how many pairs at most
+    "validation": Section(speakers=Number(int, least=2), every=COUNT, pairs=Number(int, least=2)),
+    # what the system sets whatever the corpus says
+    "instead_of_corpus": Section(crop_frames=COUNT, epochs=COUNT, bn_momentum=SHARE),
     # the corpus
     "description": str,
     "notice": str,

@@ -19,10 +19,11 @@ from ..stamp import Stamp
 from .checkpoints import Checkpoints, last_checkpoint, load_checkpoint, step_of
 from .config import LABELS
 from .crops import CropStream
-from .data import TrainingData
+from .data import TrainingData, training_data
 from .logs import TrainingLog
 from .schedules import schedule_of
 from .systems import build_model, loss_callbacks
+from .validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def train(
         InputError: bad data, settings that do not fit it, or a loss that became NaN or infinite.
     """
     run = RunDir(path)
-    data = TrainingData(data_dir)
+    data, held_out = training_data(data_dir, config, seed)
     resolved = config | {
         "seed": seed,
         "num_speakers": len(data.speakers),
@@ -63,12 +64,22 @@ def train(
         "data": data.fingerprint,
         "features": feature_settings(data_dir),
     }
+    if held_out is not None:
+        resolved["held_out"] = held_out.speakers
     with locked(run.lock, f"training {run.path}"):
-        remove_temporary(run.path, run.checkpoints)
-        return _train(run, config, resolved, data, seed, workers)
+        remove_temporary(run.path, run.checkpoints, run.best)
+        return _train(run, config, resolved, data, held_out, seed, workers)
 
 
-def _train(run: RunDir, config, resolved, data: TrainingData, seed: int, workers: int) -> bool:
+def _train(
+    run: RunDir,
+    config,
+    resolved,
+    data: TrainingData,
+    held_out: TrainingData | None,
+    seed: int,
+    workers: int,
+) -> bool:
     """`train`, by the process that holds the run's lock."""
     outputs = (run.model, run.embedder, run.speakers)
     stamp = Stamp(run.trained, _without(resolved, LABELS), outputs)
@@ -89,9 +100,13 @@ def _train(run: RunDir, config, resolved, data: TrainingData, seed: int, workers
     run.write_speakers(data.speakers)
 
     checkpoints = Checkpoints(run.checkpoints, batches.steps_per_epoch)
+    log_file = TrainingLog(run.log, run.tensorboard, checkpoints)
+    validation = None
+    if held_out is not None:
+        validation = Validation(held_out, config, run, log_file, seed)
     _log_beginning(run, resolved, model, batches.steps_per_epoch, checkpoints.step)
     with checkpoints.heeding_signals():
-        _fit(model, config, data, batches, run, checkpoints, seed, workers)
+        _fit(model, config, data, batches, log_file, validation, checkpoints, seed, workers)
     if checkpoints.diverged:
         raise InputError(
             f"{run.path}: the loss is not a finite number after step {checkpoints.step}; "
@@ -99,6 +114,9 @@ def _train(run: RunDir, config, resolved, data: TrainingData, seed: int, workers
         )
     if checkpoints.interrupted:
         return False
+    if validation is not None:
+        validation.load_best(model)
+        _end(model, loss_callbacks(config))
     with stamp.renew():
         save_model(model, run.model)
         save_model(model.get_layer("backbone"), run.embedder)
@@ -106,11 +124,10 @@ def _train(run: RunDir, config, resolved, data: TrainingData, seed: int, workers
     return True
 
 
-def _fit(model, config, data, batches, run, checkpoints, seed, workers) -> None:
+def _fit(model, config, data, batches, log_file, validation, checkpoints, seed, workers) -> None:
     """`fit` to the last epoch; an epoch that was begun before is a `fit` of its own."""
     steps = batches.steps_per_epoch
     losses = loss_callbacks(config)
-    log_file = TrainingLog(run.log, run.tensorboard, checkpoints)
     while checkpoints.step < config["epochs"] * steps and not checkpoints.stopped:
         epoch, done = divmod(checkpoints.step, steps)
         stream = CropStream(
@@ -124,6 +141,8 @@ def _fit(model, config, data, batches, run, checkpoints, seed, workers) -> None:
             first_step=checkpoints.step,
             workers=workers,
             bands=model.input_shape[0][-1],
+            begins=config.get("crop_begins", "anywhere"),
+            short=config.get("short_utterances", "repeated"),
         )
         try:
             model.fit(
@@ -133,6 +152,7 @@ def _fit(model, config, data, batches, run, checkpoints, seed, workers) -> None:
                 steps_per_epoch=steps - done,
                 shuffle=False,  # or Keras would shuffle with its own generator
                 callbacks=[
+                    *([validation] if validation else []),  # adds to what is logged
                     log_file,  # first: killed between the two, an epoch is trained and logged again
                     checkpoints,
                     *losses,
@@ -152,9 +172,14 @@ def _fit(model, config, data, batches, run, checkpoints, seed, workers) -> None:
     if checkpoints.resume_from is not None:  # stopped after its last step, before it was saved
         load_checkpoint(checkpoints.resume_from, model)
         model.optimizer.finalize_variable_values(model.trainable_variables)
-        for callback in losses:
-            callback.set_model(model)
-            callback.on_train_end()
+        _end(model, losses)
+
+
+def _end(model: keras.Model, callbacks: list[keras.callbacks.Callback]) -> None:
+    """What callbacks do when a training ends, to a model whose values were loaded after that."""
+    for callback in callbacks:
+        callback.set_model(model)
+        callback.on_train_end()
 
 
 def _check_bands(data: TrainingData, model: keras.Model) -> None:

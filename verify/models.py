@@ -66,8 +66,8 @@ class KerasModel:
         self.card = card_of(run, trial_list)
         check_backend()
         load_keras()
-        from ..evaluate.batches import padded_length
         from ..evaluate.embedder import load_embedder
+        from ..kaldi_feats.batches import padded_length
 
         self._embedder = load_embedder(run)
         self._padded_length = padded_length

@@ -5,6 +5,7 @@ of the paper beside it. Where the paper is silent, or our systems choose otherwi
 equations are printed (docs/choices.md), a difference is named in the table.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 TRAINING_SETS = {"voxceleb1": (1_211, 148_642), "voxceleb2": (6_112, 1_128_246)}
@@ -71,7 +72,28 @@ GIVEN = {
 PRINTED = {"reduction": "sum", "scale": 1.0, "weight": 1.0, "init_weight": 10.0, "init_bias": -5.0}
 """The settings of losses that follow from the equations as printed (GE2E's: Wan et al. 2018)."""
 
-SILENT = {"optimizer.amsgrad": False, "optimizer.use_ema": False, "schedule.name": "constant"}
+EQUATIONS_AND_TABLES = {
+    "losses.hard_negative.form": "pairs",
+    "losses.between_speaker.form": "sum_of_cosines",
+    "architecture.stage_blocks": [3, 4, 6, 3],
+    "architecture.conv1_padding": 3,
+    "architecture.activation": "leaky_relu",
+    "architecture.dense_units": None,
+    "architecture.embedding_length": None,
+}
+"""Equations 9 and 10 and the networks of Tables 1 and 3, as they are where nothing is set."""
+
+SILENT = {
+    "optimizer.amsgrad": False,
+    "optimizer.use_ema": False,
+    "schedule.name": "constant",
+    "architecture.blocks": "post_activation",
+    "architecture.pooling": "average",
+    "initializer": "he_normal",
+    "decay_biases": False,
+    "crop_begins": "anywhere",
+    "short_utterances": "repeated",
+}
 """What a plain training is where the paper says nothing of it."""
 
 
@@ -114,7 +136,17 @@ def what_makes_it_another(config: dict, corpus: str) -> list[str]:
         for key, value in wanted.items():
             if there.get(key) != value:
                 found.append(f"{part}.{key} {there.get(key)}, not {value}")
-    return found
+    return found + list(_set_otherwise(config, EQUATIONS_AND_TABLES))
+
+
+def _set_otherwise(config: dict, plain: dict[str, Any]) -> Iterator[str]:
+    """The settings of a configuration that are not the plain ones."""
+    for key, usual in plain.items():
+        value = config
+        for name in key.split("."):
+            value = value.get(name, {})
+        if value not in ({}, usual):
+            yield f"{key} {value}"
 
 
 def where_the_paper_is_otherwise_or_silent(config: dict) -> list[str]:
@@ -126,11 +158,7 @@ def where_the_paper_is_otherwise_or_silent(config: dict) -> list[str]:
             printed = PRINTED.get(key)
             if key not in given.get(name, {}) and printed is not None and value != printed:
                 found.append(f"{name}.{key} {value} (printed: {printed})")
-    for key, plain in SILENT.items():
-        part, _, name = key.partition(".")
-        value = config.get(part, {}).get(name, plain)
-        if value != plain:
-            found.append(f"{key} {value}")
+    found += _set_otherwise(config, SILENT)
     if config.get("features", {}).get("dither") != "1":
         found.append("no dither")
     found.append(f"{config.get('epochs')} epochs of crops of {config.get('crop_frames')} frames")

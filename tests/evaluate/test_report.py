@@ -225,6 +225,10 @@ def test_gains_over_centre_loss_stand_beside_the_papers(run, make_system, small_
         ({"batch": {"size": 50}}, "batch {'size': 50}, not {'size': 100}"),
         ({"optimizer": {"learning_rate": 0.01}}, "optimizer.learning_rate 0.01, not 0.001"),
         ({"weight_decay": 0.0}, "weight_decay 0.0, not 0.0001"),
+        ({"losses": {"hard_negative": {"form": "joint"}}}, "losses.hard_negative.form joint"),
+        ({"losses": {"between_speaker": {"form": "log_mean_exp"}}}, "between_speaker.form log_m"),
+        ({"architecture": {"activation": "relu"}}, "architecture.activation relu"),
+        ({"architecture": {"conv1_padding": 1}}, "architecture.conv1_padding 1"),
     ],
 )
 def test_no_number_of_the_paper_beside_what_is_not_the_papers(
@@ -235,7 +239,7 @@ def test_no_number_of_the_paper_beside_what_is_not_the_papers(
     for key, value in change.items():
         if isinstance(value, dict):
             for inner, setting in value.items():
-                old = config[key].get(inner, {})
+                old = config.setdefault(key, {}).get(inner, {})
                 config[key][inner] = old | setting if isinstance(setting, dict) else setting
         else:
             config[key] = value
@@ -255,6 +259,7 @@ def test_what_the_paper_does_not_say_is_named_and_comparable(
     config = the_papers("ge2e")
     config["losses"]["ge2e"] = {"init_bias": -9.5, "reduction": "mean"}
     config |= {"epochs": 3, "schedule": {"name": "cosine"}}
+    config |= {"architecture": {"blocks": "pre_activation", "activation": "leaky_relu"}}
     make_system("ge2e", **config).write_scores("vox1-o", rows(run.corpus, 3))
     assert run("voxceleb1") == 0
     (row,) = results(run)
@@ -262,7 +267,8 @@ def test_what_the_paper_does_not_say_is_named_and_comparable(
     text = (run.exp / "RESULTS.md").read_text()
     assert (
         "ge2e.init_bias -9.5 (printed: -5.0); ge2e.reduction mean (printed: sum); "
-        "schedule.name cosine; no dither; 3 epochs of crops of 304 frames" in text
+        "schedule.name cosine; architecture.blocks pre_activation; no dither; "
+        "3 epochs of crops of 304 frames" in text
     )
 
 

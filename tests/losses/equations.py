@@ -78,3 +78,24 @@ def hard_negative_mining(e, w, y, num_negatives, scale=1.0):
         for c in others[:num_negatives]:
             total += np.log(1 + np.exp(scale * (c - cosines[y[i]])))
     return total
+
+
+def joint_hard_negative_mining(e, w, y, num_negatives, scale):
+    """L_H of the first author's later code, summed over the batch."""
+    total = 0.0
+    for i in range(len(e)):
+        cosines = [cos(w[:, j], e[i]) for j in range(w.shape[1])]
+        others = sorted((c for j, c in enumerate(cosines) if j != y[i]), reverse=True)
+        terms = [np.exp(max(scale * c, 0) - scale * cosines[y[i]]) for c in others[:num_negatives]]
+        total += np.log(1 + sum(terms))
+    return total
+
+
+def log_mean_exp_of_squares(w, scale):
+    """L_BC of the first author's later code."""
+    size = w.shape[1]
+    total = 0.0
+    for i in range(size):
+        for j in range(size):
+            total += np.exp((scale * cos(w[:, i], w[:, j])) ** 2) if i != j else 1.0
+    return np.log(total / size**2)

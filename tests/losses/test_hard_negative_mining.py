@@ -32,6 +32,24 @@ def test_equation(check, data, reduction, form, monkeypatch):
     check(function, reference, embeddings, bases)
 
 
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("form", ["dense", "gathered"])
+def test_the_later_codes_equation(check, data, reduction, form, monkeypatch):
+    monkeypatch.setattr(SpeakerBases, "mine_from", 2 if form == "gathered" else 1000)
+    embeddings, bases = data
+    layer = built(SpeakerBases(SPEAKERS, "cosine", num_negatives=5), embeddings)
+    loss = HardNegativeMining(5, scale=10.0, reduction=reduction, form="joint")
+
+    def reference(e, w):
+        total = equations.joint_hard_negative_mining(e, w, LABELS, 5, 10.0)
+        return total / BATCH if reduction == "mean" else total
+
+    cosines = ops.convert_to_numpy(problems.cosines_of(embeddings, bases))
+    fifth_of_others = np.sort(cosines, axis=1)[:, -6]
+    assert (fifth_of_others < 0).any() and (fifth_of_others > 0).any()  # the relu is met
+    check(lambda e, w: loss(LABELS, call(layer, [w], e, LABELS)[0]), reference, embeddings, bases)
+
+
 def test_function_gives_the_sum_over_h_of_each_utterance(data):
     cosines = problems.cosines_of(*data)
     losses = ops.convert_to_numpy(hard_negative_mining(LABELS, cosines, num_negatives=3, scale=5.0))
@@ -200,6 +218,7 @@ WRONG = [
     *[("num_negatives", value) for value in (0, -1, 2.0, True, "x", None)],
     *[("scale", value) for value in (0, -5, "x", None, True, float("nan"))],
     *[("reduction", value) for value in ("average", "mean_with_sample_weight")],
+    *[("form", value) for value in ("sum", None, 1)],
 ]
 
 
@@ -218,3 +237,4 @@ def test_configuration_goes_round():
     problems.goes_round(
         HardNegativeMining(7, scale=5.0, reduction="mean", name="h", dtype="float64")
     )
+    problems.goes_round(HardNegativeMining(7, form="joint"))

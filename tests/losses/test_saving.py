@@ -77,7 +77,7 @@ def test_the_sums_behind_the_metrics_are_not_saved(kind, file, tmp_path):
     model = systems.build(kind)
     systems.fit(model, kind, *systems.batches(), epochs=1)
     hidden = [v for v in model.variables if v.name.endswith(("_total", "_count"))]
-    assert len(hidden) == {"proposed1": 4, "am_softmax": 0}.get(kind, 2)
+    assert len(hidden) == {"proposed1": 4, "author2019": 4, "am_softmax": 0}.get(kind, 2)
     path = tmp_path / file
     weights = path
     if file == "model.keras":

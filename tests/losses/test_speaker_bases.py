@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from speaker_bases.losses import BetweenSpeakerVariation, SpeakerBases
+from speaker_bases.losses import BetweenSpeakerVariation, HardNegativeMining, SpeakerBases
 
 from . import equations, problems
 from .calculus import built, call, value_and_gradients
-from .problems import LABELS, SPEAKERS
+from .problems import BATCH, LABELS, SPEAKERS
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
@@ -26,6 +26,29 @@ def test_softmax(check, data, use_bias):
         return equations.softmax_loss(e, w, b, LABELS)
 
     check(function, reference, embeddings, *weights)
+
+
+@pytest.mark.parametrize("mine_from", [2, 1000])
+def test_softmax_beside_cosines_on_the_same_bases(check, data, mine_from, monkeypatch):
+    """L_H + L_S of the first author's later code."""
+    monkeypatch.setattr(SpeakerBases, "mine_from", mine_from)
+    embeddings, bases = data
+    softmax = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    layer = SpeakerBases(SPEAKERS, "cosine", num_negatives=3, softmax=softmax)
+    layer = built(layer, embeddings)
+    weights = [bases, np.linspace(-1, 1, SPEAKERS).astype("float32")]
+    mining = HardNegativeMining(3, scale=10.0, reduction="mean", form="joint")
+
+    def function(e, *w):
+        cosines, added = call(layer, w, e, LABELS)
+        return mining(LABELS, cosines) + added
+
+    def reference(e, w, b):
+        total = equations.joint_hard_negative_mining(e, w, LABELS, 3, 10.0)
+        return (total + equations.softmax_loss(e, w, b, LABELS)) / BATCH
+
+    check(function, reference, embeddings, *weights)
+    assert call(layer, weights, embeddings)[1] == 0  # without labels
 
 
 def test_weight_decay_and_between_speaker_variation_on_the_same_bases():
@@ -60,6 +83,7 @@ WRONG = [
     ((5, "cosine"), {"num_negatives": 5}, "num_negatives"),
     ((5, "cosine"), {"num_negatives": 2.0}, "num_negatives"),
     ((5,), {"between_speaker": keras.regularizers.L2()}, "between_speaker"),
+    ((5, "dot"), {"softmax": keras.losses.SparseCategoricalCrossentropy()}, "softmax"),
 ]
 
 
@@ -81,6 +105,12 @@ def test_wrong_arguments_are_refused(positional, named, argument):
             name="w",
         ),
         SpeakerBases(7, use_bias=False, dtype="float64"),
+        SpeakerBases(
+            5,
+            "cosine",
+            softmax=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            bias_regularizer=keras.regularizers.L2(0.5),
+        ),
     ],
 )
 def test_configuration_goes_round(layer):

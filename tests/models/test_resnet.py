@@ -9,7 +9,7 @@ import pytest
 from speaker_bases.command_line import InputError
 from speaker_bases.models import NETWORKS, conv_batch_norm, resnet, resnet34
 from speaker_bases.models.conv_batch_norm import ConvBatchNorm
-from speaker_bases.models.resnet import residual_stage
+from speaker_bases.models.residual import post_activation_stage
 
 # The rows of the paper's tables: layer, frames divided by, bands, channels, kernel, stride.
 TABLE_1 = [
@@ -125,36 +125,41 @@ def test_a_mask_of_whole_utterances_changes_nothing(table1, rng):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(table1(features, mask=mask)), plain)
 
 
+def convolve(x, layer, strides, pad):
+    """In float64, a product at a time."""
+    kernel = keras.ops.convert_to_numpy(layer.conv.kernel).astype("float64")
+    x = np.pad(x, ((pad, pad), (pad, pad), (0, 0)))
+    size = kernel.shape[0]
+    rows = range(0, x.shape[0] - size + 1, strides[0])
+    columns = range(0, x.shape[1] - size + 1, strides[1])
+    return np.array(
+        [[np.tensordot(x[r : r + size, c : c + size], kernel, 3) for c in columns] for r in rows]
+    )
+
+
+def normalize(x, norm):
+    gamma, beta, mean, variance = (
+        keras.ops.convert_to_numpy(getattr(norm, name)).astype("float64")
+        for name in ("gamma", "beta", "moving_mean", "moving_variance")
+    )
+    return (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+
+
+def leaky(x):
+    return np.where(x > 0, x, 0.3 * x)
+
+
 def test_block_is_convolution_norm_activation_twice_with_the_addition_before_the_last(rng):
     """The blocks of a stage against the same in NumPy, from their own weights."""
     inputs = keras.Input((None, 4, 2))
-    stage = keras.Model(inputs, residual_stage(inputs, 3, blocks=2, strides=(2, 2), name="res"))
+    outputs = post_activation_stage(inputs, 3, 2, (2, 2), "res", "leaky_relu", {}, {})
+    stage = keras.Model(inputs, outputs)
     x = rng.normal(size=(1, 6, 4, 2)).astype("float32")
     for variable in stage.variables:
         variable.assign(rng.uniform(0.5, 1.5, variable.shape))
 
-    def convolve(x, kernel, stride, pad):
-        x = np.pad(x, ((pad, pad), (pad, pad), (0, 0)))
-        size = kernel.shape[0]
-        rows = range(0, x.shape[0] - size + 1, stride)
-        columns = range(0, x.shape[1] - size + 1, stride)
-        return np.array(
-            [
-                [np.tensordot(x[r : r + size, c : c + size], kernel, 3) for c in columns]
-                for r in rows
-            ]
-        )
-
     def conv_norm(layer, x, stride, pad):
-        y = convolve(x, keras.ops.convert_to_numpy(layer.conv.kernel), stride, pad)
-        gamma, beta, mean, variance = (
-            keras.ops.convert_to_numpy(getattr(layer.norm, name))
-            for name in ("gamma", "beta", "moving_mean", "moving_variance")
-        )
-        return (y - mean) / np.sqrt(variance + 1e-3) * gamma + beta
-
-    def leaky(x):
-        return np.where(x > 0, x, 0.3 * x)
+        return normalize(convolve(x, layer, (stride, stride), pad), layer.norm)
 
     conv0a, conv0b, conv1a, conv1b, shortcut = (
         stage.get_layer(f"res_{name}")

@@ -24,3 +24,5 @@ def small_network(monkeypatch):
     """A shallow network in the place of Table 1's, which keeps compiling short."""
     tiny = ResNetTable(4, (1, 2), (4, 8), (1, 1), ((1, 1), (2, 2)), None)
     monkeypatch.setitem(NETWORKS._entries, "table1", partial(resnet34, tiny))
+    four_stages = ResNetTable(4, (1, 2), (4, 4, 4, 8), (1, 1, 1, 1), (*[(2, 2)] * 4,), 8)
+    monkeypatch.setitem(NETWORKS._entries, "table3", partial(resnet34, four_stages))

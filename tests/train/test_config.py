@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from speaker_bases.command_line import InputError
-from speaker_bases.evaluate.reporting.comparable import FEATURES, KALDIS
+from speaker_bases.evaluate.reporting.comparable import (
+    FEATURES,
+    KALDIS,
+    what_makes_it_another,
+)
 from speaker_bases.evaluate.reporting.paper import TABLES, paper_eer
 from speaker_bases.run_dir import RunDir
 from speaker_bases.train.config import load_config
@@ -100,7 +105,8 @@ def test_a_number_without_a_point_is_still_a_number(files):
         ("network: table1\n", "", r"mine.yaml: neither this file nor .*ours.yaml sets `network`"),
         ("num_negatives: 100, ", "", r"mine.yaml: losses.hard_negative needs num_negatives"),
         ("network: table1", "similarity: dot", r"mine.yaml:1: unknown key `similarity`"),
-        ("  hard_negative:", "  softmax: {}\n  hard_negative:", r"exactly one of softmax, "),
+        ("  hard_negative:", "  am_softmax: {}\n  hard_negative:", r"exactly one of softmax, "),
+        ("  hard_negative:", "  softmax: {}\n  ge2e: {}\n  hard_negative:", r"exactly one of soft"),
         ("{size: 100}", "{size: 9, speakers: 3}", r"`batch` takes either `size`, or `speakers`"),
         ("size: 100", "size: 0", r"mine.yaml:8: `batch.size` must be at least 1: 0"),
         ("1e-4", "-1e-4", r"mine.yaml:6: `weight_decay` must be at least 0: -0.0001"),
@@ -126,9 +132,22 @@ def test_a_mistake_is_named_with_file_and_line(files, old, new, message):
         ("epochs=0", "`epochs` must be at least 1"),
         ("bn_momentum=1.5", "`bn_momentum` must be between 0 and 1: 1.5"),
         ("losses.center.alpha=2", "`losses.center.alpha` must be between 0 and 1"),
-        ("losses.softmax.reduction=sum", "mine.yaml --set losses.softmax.reduction=sum: `losses`"),
+        ("losses.ge2e.reduction=sum", "mine.yaml --set losses.ge2e.reduction=sum: `losses`"),
         ("losses.hard_negative.scale=[", "not YAML"),
         ("batch.size.x=3", "takes a single value"),
+        ("architecture.blocks=post", "is one of post_activation, pre_activation, not 'post'"),
+        ("architecture.conv1_padding=4", "`architecture.conv1_padding` must be between 0 and 3: 4"),
+        ("architecture.embedding_length=0", "`architecture.embedding_length` must be above 0: 0"),
+        *[
+            (f"architecture.stage_blocks={value}", "stage_blocks` takes a list of 4 whole numbers")
+            for value in ("[3, 4, 6]", "[3, 4, 6, 0]", "[3, 4, 6, true]", "7", "{a: 1}")
+        ],
+        ("initializer=orthogonal", "`initializer` is one of he_normal, he_normal_fan_out"),
+        ("decay_biases=1", "`decay_biases` takes a value of type bool: 1"),
+        ("crop_begins=end", "`crop_begins` is one of anywhere, first_half, not 'end'"),
+        ("short_utterances=cut", "`short_utterances` is one of repeated, doubled, not 'cut'"),
+        ("losses.hard_negative.form=sum", "form` is one of pairs, joint, not 'sum'"),
+        ("losses.between_speaker.form=sum", "form` is one of sum_of_cosines, log_mean_exp"),
     ],
 )
 def test_a_wrong_override_is_named(files, override, message):
@@ -214,6 +233,46 @@ def test_the_systems_of_voxceleb2_are_the_rows_of_table_4(project_root, system):
         assert (config["similarity"], config["weight_decay"]) == ("cosine", 1e-4)
     assert config["optimizer"] == {"name": "adam", "learning_rate": 1e-3}
     assert config["batch"] == {"size": 100}
+
+
+# What the first author's later code adds up, and how many numbers an embedding has.
+LATER = {
+    "hbc": ("L_H + L_S + L_BC", "cosine"),
+    "h": ("L_H + L_S", "cosine"),
+    "softmax": ("L_S", "dot"),
+}
+
+
+@pytest.mark.parametrize("corpus", ["voxceleb1", "voxceleb2"])
+@pytest.mark.parametrize("sizes", ["", "_narrow"])
+@pytest.mark.parametrize("losses", LATER)
+def test_the_later_code_is_not_the_paper(project_root, losses, sizes, corpus):
+    conf, name = project_root / "conf", f"author2019_{losses}{sizes}"
+    text = (conf / "systems" / f"{name}.yaml").read_text()
+    assert text.startswith("# The author's later code, not the paper: ")
+    config = load_config(conf / "systems" / f"{name}.yaml", conf / "corpora" / f"{corpus}.yaml")
+    assert (config["loss"], config["similarity"]) == LATER[losses]
+    data = PAPERS_DATA[1 if corpus == "voxceleb1" else 2]
+    for backend in ("cosine", "bvector"):
+        for trial_list in ("vox1-o", "vox1-e", "vox1-h"):
+            assert np.isnan(paper_eer(config | data, corpus, trial_list, backend))
+    assert what_makes_it_another(config | data, corpus) == ["no system of the paper"]
+    expected = (304, 100, 0.99) if sizes else (300, 50, 0.9)
+    assert (config["crop_frames"], config["epochs"], config["bn_momentum"]) == expected
+
+
+def test_what_a_system_sets_instead_of_the_corpus_gives_way_to_the_command_line(files):
+    system, corpus = files(SYSTEM + "instead_of_corpus: {epochs: 5, crop_frames: 30}\n")
+    config = load_config(system, corpus, ["epochs=3"])
+    assert (config["epochs"], config["crop_frames"]) == (3, 30)
+    assert "instead_of_corpus" not in config
+    with pytest.raises(InputError, match="unknown key `instead_of_corpus`"):
+        load_config(system, corpus, ["instead_of_corpus.epochs=3"])
+
+
+def test_softmax_stands_beside_a_loss_on_cosines(files):
+    config = load_config(*files(SYSTEM.replace("  between", "  softmax: {}\n  between")))
+    assert (config["loss"], config["similarity"]) == ("L_H + L_S + L_BC", "cosine")
 
 
 def test_every_corpus_file_goes_with_every_system(project_root):

@@ -12,7 +12,7 @@ from speaker_bases.train.data import TrainingData
 from speaker_bases.train.samplers import ShuffledUtterances, SpeakersTimesCrops
 
 
-def stream_of(data, batches, first_step=0, crop_frames=16, seed=0):
+def stream_of(data, batches, first_step=0, crop_frames=16, seed=0, **options):
     return CropStream(
         data.reader,
         data.utterances,
@@ -22,6 +22,7 @@ def stream_of(data, batches, first_step=0, crop_frames=16, seed=0):
         crop_frames,
         seed=seed,
         first_step=first_step,
+        **options,
     )
 
 
@@ -107,6 +108,31 @@ def test_every_beginning_is_possible_and_none_is_out_of_bounds(make_data):
         (begin,) = [k for k in range(3) if np.array_equal(crop, features[k : k + 16])]
         begins[begin] += 1
     assert set(begins) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("frames", [16, 17, 18, 21])
+def test_crops_may_begin_in_the_first_half_of_the_room(make_data, frames):
+    data = TrainingData(make_data(num_speakers=1, utterances=1, frames=(frames, frames + 1)))
+    batches = ShuffledUtterances(data.labels, 1, 1, seed=0)
+    stream = stream_of(data, batches, begins="first_half")
+    features = data.reader["spk00-00"]
+    begins = set()
+    for step in range(60):
+        crop = stream[step][0]["features"][0]
+        begins |= {k for k in range(frames - 15) if np.array_equal(crop, features[k : k + 16])}
+    assert begins == set(range((frames - 16) // 2 + 1))
+
+
+@pytest.mark.parametrize(("frames", "times"), [(3, 8), (5, 4), (9, 2)])
+def test_a_short_utterance_may_be_doubled_as_often_as_it_takes(make_data, frames, times):
+    data = TrainingData(make_data(num_speakers=1, utterances=1, frames=(frames, frames + 1)))
+    batches = ShuffledUtterances(data.labels, 1, 1, seed=0)
+    stream = stream_of(data, batches, short="doubled")
+    doubled = np.concatenate([data.reader["spk00-00"]] * times)
+    rooms = range(len(doubled) - 15)
+    crops = [stream[step][0]["features"][0] for step in range(60)]
+    seen = {k for crop in crops for k in rooms if np.array_equal(crop, doubled[k : k + 16])}
+    assert max(seen) >= len(rooms) - 1 - frames  # the room is that of all the copies
 
 
 def test_a_short_utterance_is_repeated(make_data):

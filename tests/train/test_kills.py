@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -30,6 +31,7 @@ KINDS = {
         "schedule={name: cosine}",
     ],
     "center": ["batch.size=6", "optimizer.use_ema=true"],
+    "softmax": ["batch.size=6", "validation={speakers: 2}"],
     "ge2e": ["batch={speakers: 3, crops_per_speaker: 2}"],
 }
 SIZE = ["network=tiny", "crops_per_utterance=8", "epochs=4"]
@@ -61,7 +63,8 @@ def state(run):
         arrays = {name: file[name].tobytes() for name in file.files}
     with open(run.log, newline="") as file:
         rows = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
-    return arrays, rows, run.read_config()
+    weights = keras.saving.load_model(run.embedder).get_weights()
+    return arrays, rows, run.read_config(), [weight.tobytes() for weight in weights]
 
 
 @pytest.mark.parametrize("kind", KINDS)

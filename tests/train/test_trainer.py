@@ -26,6 +26,13 @@ SMALL = {  # what the tiny data allows
     "ge2e": ["batch.speakers=3", "batch.crops_per_speaker=2"],
     "proposed1": ["batch.size=6"],
     "proposed2": ["batch.size=6", "losses.hard_negative.num_negatives=2"],
+    "author2019_hbc": [
+        "batch.size=6",
+        "losses.hard_negative.num_negatives=2",
+        "architecture.stage_blocks=[1, 1, 1, 2]",
+        "architecture.dense_units=8",
+        "crop_frames=16",
+    ],
 }
 ON_JAX = "interrupted_training_ends or while_a_batch_is_read or (leaves_its_files and proposed2)"
 METRICS = {
@@ -35,6 +42,7 @@ METRICS = {
     "ge2e": {"ge2e"},
     "proposed1": {"softmax", "center", "between_speaker"},
     "proposed2": {"hard_negative_mining", "between_speaker"},
+    "author2019_hbc": {"hard_negative_mining", "softmax", "between_speaker"},
 }
 
 
@@ -134,7 +142,7 @@ def test_a_complete_system_is_left_alone_and_its_labels_follow_the_file(
     assert RunDir(out).read_config()["description"] == "another"
 
 
-@pytest.mark.parametrize("system", ["proposed1", "ge2e"])
+@pytest.mark.parametrize("system", ["proposed1", "ge2e", "author2019_hbc"])
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     system, config_of, make_data, tmp_path, in_parts
 ):
@@ -184,7 +192,7 @@ def test_the_same_holds_on_jax(project_root):
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "4 passed" in run.stdout
+    assert "5 passed" in run.stdout
 
 
 def test_a_signal_while_a_batch_is_read_loses_nothing(config_of, make_data, tmp_path, monkeypatch):

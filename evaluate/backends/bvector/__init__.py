@@ -15,9 +15,9 @@ from .training import Settings, train_bvector
 class BVector:
     """The b-vector as a back-end; see `Backend`. Its classifier lies in ``bvector.keras``."""
 
-    settings: Mapping[str, int | float] = asdict(Settings())
+    settings: Mapping[str, int | float | str] = asdict(Settings())
 
-    def fit(self, run: RunDir, train_dir: Path, settings: Mapping[str, int | float]) -> None:
+    def fit(self, run: RunDir, train_dir: Path, settings: Mapping[str, int | float | str]) -> None:
         """Train the classifier on the embeddings of the training set; see `train_bvector`.
 
         A run that was copied without these embeddings is scored by the classifier it has.

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from ....models.resnet import LEAKY_RELU_SLOPE
+from ....models.activation import LEAKY_RELU_SLOPE
 
 SAME_SPEAKER = 1
 """The output node that stands for "same speaker"; node 0 stands for "different"."""
@@ -39,6 +39,7 @@ def bvector(
     variance: np.ndarray,
     units: int = 512,
     hidden_layers: int = 3,
+    embedding_dropout: float = 0.0,
     input_dropout: float = 0.2,
     dropout: float = 0.5,
     name: str = "bvector",
@@ -46,17 +47,21 @@ def bvector(
     """The b-vector back-end of Heo et al. 2019: 3 x dim inputs, three layers of 512, two nodes.
 
     Embeddings are brought to unit length, and then normalised by the given statistics, which are
-    saved with the model. The statistics, dropout on the input and between the layers, LeakyReLU
-    with slope 0.3 and no batch normalization are as in the authors' later public code; the paper
-    has only the sizes. The unit length is ours: losses on cosines leave the length of an embedding
-    free, and the few speakers whose embeddings come out many times longer than the others' would
-    rule the statistics.
+    saved with the model. The statistics, dropout between the layers, LeakyReLU with slope 0.3 and
+    no batch normalization are as in the authors' later public code; the paper has only the sizes.
+    That code drops out 0.2 of each embedding before their sum, difference and product
+    (`embedding_dropout`); by default the b-vector is dropped out instead, as in all our results.
+    The unit length is ours: losses on cosines leave the length of an embedding free, and the few
+    speakers whose embeddings come out many times longer than the others' would rule the
+    statistics.
 
     Args:
         mean: `(dim,)`, of the training set's embeddings at unit length.
         variance: `(dim,)`, of the same, all above zero.
         units: nodes of each hidden layer.
         hidden_layers: how many there are.
+        embedding_dropout: share of each embedding's values dropped in training, of the two of a
+            pair independently.
         input_dropout: share of the b-vector's values dropped in training.
         dropout: share of each hidden layer's outputs dropped in training.
         name: of the model.
@@ -89,7 +94,11 @@ def bvector(
     second = keras.Input(mean.shape, name="second")
     normalise = layers.Normalization(mean=mean, variance=variance, dtype="float32", name="norm")
     unit = layers.UnitNormalization(dtype="float32", name="unit_length")
-    x = PairFeatures(name="pair")(normalise(unit(first)), normalise(unit(second)))
+    pair = [normalise(unit(first)), normalise(unit(second))]
+    if embedding_dropout:  # no layer without it: a seed's other draws follow the number of them
+        drop = layers.Dropout(embedding_dropout, name="embedding_dropout")
+        pair = [drop(each) for each in pair]
+    x = PairFeatures(name="pair")(*pair)
     x = layers.Dropout(input_dropout, name="input_dropout")(x)
     for number in range(1, hidden_layers + 1):
         x = layers.Dense(units, kernel_initializer="he_normal", name=f"dense{number}")(x)

@@ -11,25 +11,30 @@ class PairDraws:
 
     In an epoch every row whose speaker has another one is once the first of a target pair; its
     partner is any other row of the speaker. As many rows, of all speakers, are the first of an
-    impostor pair, whose second is any row of any other speaker. Only indices are drawn, and only
-    those of one epoch: all pairs are never listed.
+    impostor pair, whose second is any row of any other speaker. So a speaker of many rows is drawn
+    often; with `by="speakers"`, as in the authors' code, every speaker is drawn alike, and then
+    rows of theirs. Only indices are drawn, and only those of one epoch: all pairs are never listed.
 
     Args:
         speakers: `(rows,)` integers, whose each row is.
         batch_size: pairs in a batch, an even number.
         seed: the pairs of epoch `k` follow from `(seed, k)`.
+        by: "utterances" or "speakers", what is drawn uniformly.
 
     Raises:
         InputError: if there is only one speaker, or none with two rows.
     """
 
-    def __init__(self, speakers: np.ndarray, batch_size: int, seed: int):
+    def __init__(self, speakers: np.ndarray, batch_size: int, seed: int, by: str = "utterances"):
         speakers = np.asarray(speakers)
         self._rows = np.argsort(speakers, kind="stable")  # a speaker's rows one after another
-        _, starts, counts = np.unique(speakers[self._rows], return_index=True, return_counts=True)
+        _, starts, counts = self._speakers = np.unique(
+            speakers[self._rows], return_index=True, return_counts=True
+        )
         self._start, self._count = np.repeat(starts, counts), np.repeat(counts, counts)
         self._paired = np.flatnonzero(self._count > 1)
         self.seed = seed
+        self.by = by
         if len(starts) < 2 or len(self._paired) == 0:
             raise InputError(
                 f"{len(speakers)} embeddings of {len(starts)} speakers give no target or no "
@@ -42,6 +47,15 @@ class PairDraws:
         """The rows of one epoch's pairs: two arrays `(steps, 2, half)`, target pairs first."""
         rng = np.random.default_rng([self.seed, epoch])
         size = self.steps_per_epoch * self.half
+        draw = self._by_speakers if self.by == "speakers" else self._by_utterances
+        shape = self.steps_per_epoch, self.half
+        sides = zip(*draw(rng, size), strict=True)
+        return tuple(
+            np.stack([self._rows[rows].reshape(shape) for rows in side], axis=1) for side in sides
+        )
+
+    def _by_utterances(self, rng: np.random.Generator, size: int):
+        """Target and impostor pairs, as places among the sorted rows."""
         first = np.resize(rng.permutation(self._paired), size)
         place = first - self._start[first]
         steps = 1 + rng.integers(0, self._count[first] - 1)
@@ -50,12 +64,18 @@ class PairDraws:
         # A draw among the rows that are not the speaker's own, which lie in one stretch.
         other = rng.integers(0, len(self._rows) - self._count[one])
         other += np.where(other >= self._start[one], self._count[one], 0)
-        shape = self.steps_per_epoch, self.half
-        pairs = [(first, partner), (one, other)]
-        sides = zip(*pairs, strict=True)
-        return tuple(
-            np.stack([self._rows[rows].reshape(shape) for rows in side], axis=1) for side in sides
-        )
+        return [(first, partner), (one, other)]
+
+    def _by_speakers(self, rng: np.random.Generator, size: int):
+        """The same, of speakers who are drawn alike, whatever they own."""
+        _, starts, counts = self._speakers
+        of = rng.choice(np.flatnonzero(counts > 1), size)
+        place = rng.integers(0, counts[of])
+        partner = (place + 1 + rng.integers(0, counts[of] - 1)) % counts[of]
+        one = rng.integers(0, len(counts), size)
+        other = (one + 1 + rng.integers(0, len(counts) - 1, size)) % len(counts)
+        impostors = (starts[who] + rng.integers(0, counts[who]) for who in (one, other))
+        return [(starts[of] + place, starts[of] + partner), tuple(impostors)]
 
 
 class PairStream(keras.utils.PyDataset):

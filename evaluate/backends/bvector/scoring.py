@@ -9,7 +9,7 @@ import numpy as np
 
 from ....command_line import InputError
 from ....files import content_digest
-from ....models.resnet import LEAKY_RELU_SLOPE
+from ....models.activation import LEAKY_RELU_SLOPE
 from ....models.saving import load_model
 from ....progress import progress
 from ....run_dir import RunDir

@@ -37,6 +37,9 @@ class Settings:
         learning_rate: Adam's.
         crops: of the utterance of a speaker who has only one.
         seed: of the weights, the dropout and the pairs.
+        pairs_by: "utterances" or "speakers"; see `PairDraws`.
+        embedding_dropout: see `bvector`; 0.2 in the authors' code, without `input_dropout`.
+        input_dropout: see `bvector`.
     """
 
     epochs: int = 20
@@ -44,6 +47,16 @@ class Settings:
     learning_rate: float = 1e-3
     crops: int = 8
     seed: int = 0
+    pairs_by: str = "utterances"
+    embedding_dropout: float = 0.0
+    input_dropout: float = 0.2
+
+    def __post_init__(self):
+        if self.pairs_by not in ("utterances", "speakers"):
+            raise InputError(f"pairs_by is utterances or speakers, not {self.pairs_by!r}")
+        for name in ("embedding_dropout", "input_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is a share from 0 to below 1, not {getattr(self, name)}")
 
 
 def train_bvector(run: RunDir, data_dir: Path, settings: Settings) -> Path:
@@ -75,7 +88,8 @@ def train_bvector(run: RunDir, data_dir: Path, settings: Settings) -> Path:
         log.info("%s: already complete", run.bvector)
         return run.bvector
     utterances, embeddings = read_vectors(embeddings_scp)
-    labels = _labels(utterances, data_dir, run, embeddings_scp)
+    rows, labels = _labels(utterances, data_dir, run, embeddings_scp)
+    utterances, embeddings = [utterances[row] for row in rows], embeddings[rows]
     embeddings, labels = _crops_for_single_utterances(
         run, data_dir, utterances, embeddings, labels, settings.crops
     )
@@ -85,18 +99,24 @@ def train_bvector(run: RunDir, data_dir: Path, settings: Settings) -> Path:
     return run.bvector
 
 
-def _labels(utterances: list[str], data_dir: Path, run: RunDir, scp: Path) -> np.ndarray:
-    """The number of each utterance's speaker among the system's training speakers."""
+def _labels(
+    utterances: list[str], data_dir: Path, run: RunDir, scp: Path
+) -> tuple[list[int], np.ndarray]:
+    """The rows that were trained on, and the number of each one's speaker."""
     names = run.speakers.read_text(encoding="utf-8").split()
     number = {speaker: index for index, speaker in enumerate(names)}
     utt2spk = read_table(data_dir / "utt2spk")
+    held_out, rows = run.read_held_out(), []
     for line, utterance in enumerate(utterances, start=1):
+        if utt2spk.get(utterance) in held_out:
+            continue
         if utt2spk.get(utterance) not in number:
             raise InputError(
                 f"{scp}:{line}: {utterance} is of none of the speakers that {run.path} was "
                 f"trained on; {data_dir} must be its training set"
             )
-    return np.array([number[utt2spk[utterance]] for utterance in utterances])
+        rows.append(line - 1)
+    return rows, np.array([number[utt2spk[utterances[row]]] for row in rows])
 
 
 def _crops_for_single_utterances(
@@ -136,13 +156,17 @@ def _fit(run: RunDir, embeddings: np.ndarray, labels: np.ndarray, settings: Sett
 
     from .pairs import PairDraws, PairStream
 
-    draws = PairDraws(labels, settings.batch_size, settings.seed)
+    draws = PairDraws(labels, settings.batch_size, settings.seed, settings.pairs_by)
 
     from ....models.saving import save_model
     from .network import bvector
 
     keras.utils.set_random_seed(settings.seed)
-    model = bvector(*_statistics(embeddings))
+    model = bvector(
+        *_statistics(embeddings),
+        embedding_dropout=settings.embedding_dropout,
+        input_dropout=settings.input_dropout,
+    )
     model.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -52,6 +52,29 @@ def test_logits_are_those_of_the_formula(statistics):
     np.testing.assert_allclose(model.predict([first, second], verbose=0), expected, rtol=1e-4)
 
 
+def test_each_embedding_is_dropped_out_before_sum_difference_and_product():
+    model = bvector(np.zeros(500), np.ones(500), embedding_dropout=0.2, input_dropout=0.0)
+    inner = keras.Model(model.inputs, model.get_layer("pair").output)
+    pair = np.random.default_rng(1).normal(size=(2, 8, 500))
+    units = pair / np.linalg.norm(pair, axis=2, keepdims=True)
+    np.testing.assert_allclose(  # when scoring nothing is dropped
+        inner(list(pair)),
+        np.concatenate([units[0] + units[1], units[0] - units[1], units[0] * units[1]], axis=1),
+        atol=1e-6,
+    )
+    total, difference, product = np.split(np.asarray(inner(list(pair), training=True)), 3, axis=1)
+    kept = np.empty((2, 8, 500), bool)
+    for side, dropped in enumerate([(total + difference) / 2, (total - difference) / 2]):
+        for row in range(8):
+            for k in range(500):
+                kept[side, row, k] = abs(dropped[row, k]) > abs(units[side, row, k])
+                expected = units[side, row, k] / 0.8 if kept[side, row, k] else 0.0
+                assert dropped[row, k] == pytest.approx(expected, abs=1e-6)
+    np.testing.assert_allclose(product, units[0] * units[1] * kept.all(axis=0) / 0.64, atol=1e-6)
+    assert kept.mean(axis=(1, 2)) == pytest.approx(0.8, abs=0.03)
+    assert kept.all(axis=0).mean() == pytest.approx(0.64, abs=0.03)  # independently
+
+
 def test_the_length_of_an_embedding_does_not_matter(statistics):
     model = bvector(*statistics)
     first, second = np.random.default_rng(3).normal(size=(2, 4, 6))

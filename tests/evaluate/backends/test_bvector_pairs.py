@@ -21,10 +21,11 @@ def flat(draws, epoch):
     ),
     st.integers(1, 6),
     st.integers(0, 3),
+    st.sampled_from(["utterances", "speakers"]),
 )
-def test_target_pairs_are_of_one_speaker_and_impostor_pairs_of_two(speakers, half, epoch):
+def test_target_pairs_are_of_one_speaker_and_impostor_pairs_of_two(speakers, half, epoch, by):
     speakers = np.array(speakers)
-    draws = PairDraws(speakers, 2 * half, seed=1)
+    draws = PairDraws(speakers, 2 * half, seed=1, by=by)
     target, impostor = flat(draws, epoch)
     assert target.shape == impostor.shape == (2, draws.steps_per_epoch * half)
     assert (speakers[target[0]] == speakers[target[1]]).all()
@@ -54,6 +55,27 @@ def test_all_partners_are_drawn_equally_often():
     assert counts[1] == pytest.approx(counts[2], rel=0.15) and counts.sum() == counts[[1, 2]].sum()
     counts = np.bincount(others[3], minlength=6)
     np.testing.assert_allclose(counts[[0, 1, 2, 5]] / counts.sum(), 0.25, atol=0.03)
+
+
+def test_by_speakers_every_speaker_is_drawn_alike_and_then_their_rows():
+    speakers = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 3])
+    draws = PairDraws(speakers, batch_size=22, seed=0, by="speakers")
+    found = np.zeros((2, 12, 12))
+    for epoch in range(4000):
+        for kind, pairs in enumerate(flat(draws, epoch)):
+            np.add.at(found[kind], tuple(pairs), 1)
+    expected = np.zeros((2, 12, 12))
+    for a in range(12):
+        for b in range(12):
+            own, other = (np.sum(speakers == speakers[row]) for row in (a, b))
+            if speakers[a] == speakers[b] and a != b:
+                expected[0, a, b] = 1 / (3 * own * (own - 1))  # of the three who have two rows
+            elif speakers[a] != speakers[b]:
+                expected[1, a, b] = 1 / (4 * 3 * own * other)
+    for kind in (0, 1):
+        number = found[kind].sum()
+        noise = 5 * np.sqrt(expected[kind] / number)
+        assert (abs(found[kind] / number - expected[kind]) <= noise).all()
 
 
 def test_pairs_follow_from_seed_and_epoch():

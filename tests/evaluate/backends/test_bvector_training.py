@@ -90,6 +90,31 @@ def test_the_same_seed_gives_the_same_back_end(train, make_data, system):
     assert not np.allclose(found[0], found[2])
 
 
+def test_pairs_and_dropout_as_in_the_authors_code(train, make_data, system):
+    data = make_data(num_speakers=5, utterances=3)
+    assert train(data)[0] == 0
+    plain = keras.saving.load_model(system.bvector).get_weights()
+    options = {"pairs_by": "speakers", "embedding_dropout": 0.2, "input_dropout": 0.0}
+    assert train.again(data, **options)[0] == 0
+    model = keras.saving.load_model(system.bvector)
+    rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert rates == [0.2, 0.0, 0.5, 0.5, 0.5]
+    assert not np.allclose(model.get_weights()[-2], plain[-2])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pairs_by": "sessions"}, "pairs_by is utterances or speakers, not 'sessions'"),
+        ({"embedding_dropout": 1.0}, "embedding_dropout is a share from 0 to below 1, not 1.0"),
+        ({"input_dropout": -0.1}, "input_dropout is a share from 0 to below 1, not -0.1"),
+    ],
+)
+def test_wrong_settings_are_refused(train, make_data, settings, message):
+    code, error = train.again(make_data(), **settings)
+    assert code == 1 and message in error
+
+
 def test_single_utterances_give_crops(train, make_data, system, caplog):
     caplog.set_level("INFO")
     data = make_data(num_speakers=30, utterances=1, frames=(120, 160))
@@ -107,6 +132,16 @@ def test_statistics_are_of_the_training_embeddings_at_unit_length():
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_allclose(mean, rows.mean(axis=0))
     np.testing.assert_allclose(variance, np.where(np.arange(4) == 2, 1, rows.var(axis=0)))
+
+
+def test_speakers_who_chose_the_epoch_are_left_out(train, make_data, system, caplog):
+    caplog.set_level("INFO")
+    data = make_data(num_speakers=5, utterances=3)
+    train.embed(data)
+    system.speakers.write_text("spk00\nspk01\nspk03\n")
+    system.write_config(system.read_config() | {"held_out": ["spk02", "spk04"]})
+    assert train.again(data)[0] == 0
+    assert "9 embeddings of 3 speakers" in caplog.text
 
 
 def test_other_data_is_refused(train, make_data, system):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..command_line import InputError
-from ..kaldi_feats.reader import FeatureReader
+from .reader import FeatureReader
 
 _WINDOW = 4096
 """Utterances sorted by length at a time: neighbours in the scp are neighbours on the disk."""

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speaker_bases.command_line import InputError
-from speaker_bases.evaluate import batches
-from speaker_bases.evaluate.batches import padded_length, plan_batches, read_batches
+from speaker_bases.kaldi_feats import batches
+from speaker_bases.kaldi_feats.batches import padded_length, plan_batches, read_batches
 from speaker_bases.kaldi_feats.reader import FeatureReader, read_num_frames
 
 
@@ -44,38 +44,42 @@ def test_a_large_set_needs_few_shapes():
     assert computed < 1.3 * sum(num_frames.values())
 
 
-def test_batches_hold_the_features_padded_with_zeros(corpus, monkeypatch):
+@pytest.fixture
+def features(make_data):
+    """A data directory with twelve utterances of 20 to 200 frames."""
+    return make_data(frames=(20, 200), bands=8)
+
+
+def test_batches_hold_the_features_padded_with_zeros(features, monkeypatch):
     monkeypatch.setattr(batches, "_WINDOW", 5)
-    corpus.write_features()
-    reader = FeatureReader(corpus.test / "feats.scp")
+    reader = FeatureReader(features / "feats.scp")
+    alone = FeatureReader(features / "feats.scp")
     seen = []
-    for batch in read_batches(reader, read_num_frames(corpus.test), batch_frames=300):
+    for batch in read_batches(reader, read_num_frames(features), batch_frames=300):
         assert batch.features.dtype == np.float32
         assert batch.num_frames.dtype == np.int32
         assert (batch.num_frames >= 1).all()
         for utterance, matrix, length in zip(*batch, strict=False):
-            np.testing.assert_array_equal(matrix[:length], corpus.features[utterance])
+            np.testing.assert_array_equal(matrix[:length], alone[utterance])
             assert not matrix[length:].any()
             seen.append(utterance)
-    assert sorted(seen) == corpus.utterances
+    assert sorted(seen) == alone.utterances
 
 
-def test_stops_reading_when_nobody_listens(corpus):
-    corpus.write_features()
-    reader = FeatureReader(corpus.test / "feats.scp")
-    loop = read_batches(reader, read_num_frames(corpus.test), batch_frames=64)
+def test_stops_reading_when_nobody_listens(features):
+    reader = FeatureReader(features / "feats.scp")
+    loop = read_batches(reader, read_num_frames(features), batch_frames=64)
     next(loop)
     loop.close()
 
 
-def test_refuses_counts_that_are_not_the_features(corpus):
-    corpus.write_features()
-    reader = FeatureReader(corpus.test / "feats.scp")
-    counts = read_num_frames(corpus.test)
+def test_refuses_counts_that_are_not_the_features(features):
+    reader = FeatureReader(features / "feats.scp")
+    counts = read_num_frames(features)
     with pytest.raises(
-        InputError, match=r"spk1-u1: its features are \d+ frames of 8 values, and should be 7 of 8"
+        InputError, match=r"spk01-01: its features are \d+ frames of 8 values, and should be 7 of 8"
     ):
-        list(read_batches(reader, counts | {"spk1-u1": 7}, batch_frames=1000))
-    del counts["spk1-u1"]
-    with pytest.raises(InputError, match=r"feats.scp:5: spk1-u1 is not in utt2num_frames"):
+        list(read_batches(reader, counts | {"spk01-01": 7}, batch_frames=1000))
+    del counts["spk01-01"]
+    with pytest.raises(InputError, match=r"feats.scp:5: spk01-01 is not in utt2num_frames"):
         list(read_batches(reader, counts, batch_frames=1000))
