@@ -111,8 +111,8 @@ def check_lists(data_dir: str | os.PathLike, allow_missing: bool) -> None:
             raise InputError(
                 f"{path}:{trials.line(at)}: the utterance {first!r} has no features (too short, or "
                 f"broken): so have {len(utterances):,} of the list's utterances, in "
-                f"{len(found):,} of its {len(trials):,} trials; replace the recordings, or drop these trials with "
-                "--allow-missing true"
+                f"{len(found):,} of its {len(trials):,} trials; replace the recordings, or drop "
+                "these trials with --allow-missing true"
             )
     if concerned:
         write_table(dropped, {name: without[name] for name in concerned})
