@@ -139,7 +139,8 @@ def resnet34(
         `(batch_size, 128)` or `(batch_size, 1024)`, float32 also under a mixed dtype policy.
 
     Raises:
-        ValueError: if there is no such table, or a change is none of those named.
+        ValueError: if there is no such table, or a change has a value that is none of its own.
+        TypeError: if a change is none of those named.
 
     Example:
 

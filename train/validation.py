@@ -77,7 +77,13 @@ class Validation(keras.callbacks.Callback):
         for plan in plan_batches(self.num_frames, BATCH_FRAMES):
             batch = read_batch(self.reader, plan, self.num_frames)
             rows = np.asarray(self.embedder.predict_on_batch([batch.features, batch.num_frames]))
-            for utterance, row in zip(batch.utterances, rows, strict=False):  # the rest is padding
+            rows = rows[: len(batch.utterances)]  # the rest is padding
+            if not np.isfinite(rows).all():
+                raise InputError(
+                    f"{self.run.path}: embeddings of held-out speakers are not finite; lower "
+                    "optimizer.learning_rate or look at the features"
+                )
+            for utterance, row in zip(batch.utterances, rows, strict=True):
                 units[utterance] = row / max(np.linalg.norm(row), 1e-12)
         scores = [units[self.utterance[a]] @ units[self.utterance[b]] for a, b, _ in self.pairs]
         return eer(scores, self.pairs[:, 2])
