@@ -40,7 +40,7 @@ def read_training_set(run: RunDir, data_dir: Path) -> tuple[np.ndarray, np.ndarr
 
     Returns:
         Float32 (utterances, dim), and (utterances,) int, the number of each one's speaker from 0;
-        each number comes.
+        each number comes. Speakers that were held out of training are left out.
 
     Raises:
         InputError: if the embeddings are missing or broken, or of somebody that the run was not
@@ -49,11 +49,15 @@ def read_training_set(run: RunDir, data_dir: Path) -> tuple[np.ndarray, np.ndarr
     scp = run.embeddings(data_dir.resolve().name)
     utterances, embeddings = read_vectors(scp)
     trained, utt2spk = set(run.read_speakers()), read_table(data_dir / "utt2spk")
+    held_out, rows = run.read_held_out(), []
     for line, utterance in enumerate(utterances, start=1):
+        if utt2spk.get(utterance) in held_out:
+            continue
+        rows.append(line - 1)
         if utt2spk.get(utterance) not in trained:
             raise InputError(
                 f"{scp}:{line}: {utterance} is of none of the speakers that {run.path} was "
                 f"trained on; {data_dir} must be its training set"
             )
-    _, labels = np.unique([utt2spk[utterance] for utterance in utterances], return_inverse=True)
-    return embeddings, labels
+    _, labels = np.unique([utt2spk[utterances[row]] for row in rows], return_inverse=True)
+    return embeddings[rows], labels

@@ -1,0 +1,29 @@
+"""What a back-end learns from: the embeddings of those that the run was trained on."""
+
+import numpy as np
+import pytest
+
+from speaker_bases.command_line import InputError
+from speaker_bases.evaluate.backends.training_set import read_training_set
+from speaker_bases.kaldi_feats.data_dir import write_table
+
+
+@pytest.fixture
+def system(make_system, tmp_path):
+    rng = np.random.default_rng(0)
+    system = make_system(speakers=("amy", "cyd"), held_out=["bob"])
+    utt2spk = {f"{s}-{u}": s for s in ("amy", "bob", "cyd") for u in range(2)}
+    write_table(tmp_path / "train" / "utt2spk", utt2spk)
+    system.write_embeddings("train", {u: rng.normal(size=3) for u in utt2spk})
+    return system
+
+
+def test_speakers_held_out_of_training_are_left_out(system, tmp_path):
+    embeddings, labels = read_training_set(system, tmp_path / "train")
+    assert embeddings.shape == (4, 3) and labels.tolist() == [0, 0, 1, 1]
+
+
+def test_somebody_elses_training_set_is_refused(system, tmp_path):
+    system.write_speakers(["amy"])
+    with pytest.raises(InputError, match="train.scp:5: cyd-0 is of none of the speakers"):
+        read_training_set(system, tmp_path / "train")
