@@ -25,5 +25,5 @@ def test_speakers_held_out_of_training_are_left_out(system, tmp_path):
 
 def test_somebody_elses_training_set_is_refused(system, tmp_path):
     system.write_speakers(["amy"])
-    with pytest.raises(InputError, match="train.scp:5: cyd-0 is of none of the speakers"):
+    with pytest.raises(InputError, match=r"train\.scp:5: cyd-0 is of none of the speakers"):
         read_training_set(system, tmp_path / "train")
