@@ -165,11 +165,16 @@ def _parse_override(text: str) -> dict[str, Any]:
 
 
 def _merge(base: dict, new: dict) -> None:
-    """Put `new` over `base`, in place, section by section; null takes a section away."""
+    """Put `new` over `base`, in place, section by section; null takes a section away.
+
+    A schedule of another name replaces the one that was there: their keys have nothing in common.
+    """
     for key, value in new.items():
         if value is None:
             base.pop(key, None)
         elif isinstance(value, dict):
+            if key == "schedule" and value.get("name") not in (None, base.get(key, {}).get("name")):
+                base.pop(key, None)
             _merge(base.setdefault(key, {}), value)
         else:
             base[key] = value

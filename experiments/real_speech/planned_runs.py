@@ -19,8 +19,9 @@ ORDER = (
     "proposed1",
     "hard_negative",
     "proposed2",
+    "author2019",
 )
-"""Of the rows: the paper's Table 2, L_H alone before L_H + L_BC."""
+"""Of the rows: the paper's Table 2, L_H alone before L_H + L_BC; the author's later code."""
 
 Rows = list[dict[str, str]]
 

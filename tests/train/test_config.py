@@ -57,6 +57,17 @@ def test_system_corpus_and_overrides_are_merged_in_this_order(files):
     assert load_config(system, corpus)["epochs"] == 100
 
 
+def test_a_schedule_of_another_name_replaces_the_one_before(files):
+    system, corpus = files(
+        SYSTEM + "schedule: {name: inverse_time, decay_rate: 1.0e-4, warmup_steps: 5}\n",
+        CORPUS + "schedule: {name: cosine}\n",
+    )
+    assert load_config(system, corpus)["schedule"] == {"name": "cosine"}
+    more = ["schedule.warmup_steps=3"]
+    assert load_config(system, corpus, more)["schedule"] == {"name": "cosine", "warmup_steps": 3}
+    assert load_config(system, corpus, ["schedule.name=cosine"])["schedule"] == {"name": "cosine"}
+
+
 def test_null_takes_a_loss_away(files):
     config = load_config(*files(), ["losses.between_speaker=null"])
     assert set(config["losses"]) == {"hard_negative"}
