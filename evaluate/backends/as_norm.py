@@ -1,5 +1,6 @@
 """Adaptive score normalisation of cosines (AS-norm), with speakers of the training as impostors."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from ...run_dir import RunDir
 from ...stamp import Stamp
 from ..speaker_space import load_bases, load_speaker_space
 from .cosine import cosine_scores
+
+log = logging.getLogger(__name__)
 
 _BLOCK_VALUES = 8_000_000
 """Cosines with the cohort taken at a time: 64 MB."""
@@ -47,6 +50,12 @@ class AsNorm:
         stamp = Stamp(done, {"source": content_digest(source)} | dict(settings), [path])
         if stamp.is_current():
             return
+        if self.cohort == "bases" and run.read_config().get("similarity") == "dot":
+            log.warning(
+                "%s: trained on dot products: its bases do not lie where its embeddings do, and "
+                "scores normalised by them have higher error rates",
+                run.path,
+            )
         vectors = load_bases(run) if self.cohort == "bases" else _means(run, train_dir)
         top = settings["top"]
         if top < 2:

@@ -11,6 +11,7 @@ drawn anew too.
 """
 
 import argparse
+import csv
 import re
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def filled(text: str, runs: list[Run], where: Path, scores: Path) -> str:
         "real-speech-min-dcf": lambda: min_dcf_table(runs),
         "real-speech-held-out": lambda: held_out_table(runs),
         "real-speech-silences": lambda: silences_table(runs),
+        "real-speech-backends": lambda: backends_table(scores.parent / "backends.csv"),
         "real-speech-runs": lambda: runs_table(runs),
     }
     pattern = re.compile(
@@ -183,6 +185,23 @@ def silences_table(runs: list[Run]) -> str:
             about = [run.name.removeprefix(SILENCE), run.loss, steps, seeds_of(run)]
             lines.append([*about, rates_of(rows), mean(rows, "min_dcf_0.01", 3)])
     return as_table(lines, left=2)
+
+
+def backends_table(path: Path) -> str:
+    """EER by other back-ends than the cosine: each list's, less the cosine's, and how sure."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    keys = dict.fromkeys((row["system"], row["seed"], row["backend"]) for row in rows)
+    lines = [["system", "seed", "back-end", *LISTS]]
+    for key in keys:
+        cells = {
+            row["trial_list"]: f"{row['eer_percent']}: {float(row['less_cosine']):+.2f} "
+            f"[{row['low']} to {row['high']}] ({row['p_better']})"
+            for row in rows
+            if (row["system"], row["seed"], row["backend"]) == key
+        }
+        lines.append([*key, *(cells.get(name, "-") for name in LISTS)])
+    return as_table(lines, left=3)
 
 
 def runs_table(runs: list[Run]) -> str:

@@ -68,6 +68,12 @@ def test_the_bases_are_the_cohort(run):
     check(run, "as-norm-bases", cohort)
 
 
+def test_bases_of_dot_products_are_warned_of(run, caplog):
+    run.system.write_config(run.system.read_config() | {"similarity": "dot"})
+    assert run("--backend", "as-norm-bases") == 0
+    assert "trained on dot products" in caplog.text
+
+
 def test_the_means_of_unit_embeddings_are_the_cohort(run):
     assert run("--backend", "as-norm-means") == 0
     _, embeddings = read_vectors(run.system.embeddings("train"))
