@@ -170,7 +170,8 @@ def test_kaldis_scores_of_models_have_kaldis_error_rate(kaldi_golden_ivector, tm
     scores = kaldi_golden_ivector / "scores_multi.txt"
     command = ["--run", str(run.path), "--data-dir", str(data), "--scores", f"kaldi={scores}"]
     assert main(command) == 0
-    assert_kaldis(run, data, 20.83)
+    ours, _, targets = error_rates(run, data)
+    assert abs(ours - 20.83) <= 50 / targets  # which has 24 target trials: 5 of them are missed
 
 
 def test_kaldis_vectors_have_kaldis_error_rate(kaldi_golden_ivector, tmp_path):
