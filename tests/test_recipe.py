@@ -98,11 +98,11 @@ def test_a_changed_option_redoes_the_stages_behind_it(recipe):
 def test_a_mistake_in_any_system_is_found_before_the_first_is_trained(recipe):
     prepared = recipe("--stop-stage", "1")
     assert prepared.returncode == 0, prepared.stdout + prepared.stderr
-    options = f"{SMALL[3]} --set losses.hard_negative.num_negatives=2"  # softmax has no such loss
-    systems = ["--systems", "proposed2 softmax", "--stage", "2", "--train-opts", options]
+    options = f"{SMALL[3]} --set losses.softmax=null"  # that was its only one
+    systems = ["--systems", "am_softmax softmax", "--stage", "2", "--train-opts", options]
     run = recipe(*systems, "--exp", str(recipe.folder / "none"))
     assert run.returncode == 1
-    assert "conf/systems/softmax.yaml" in run.stderr and "hard_negative" in run.stderr
+    assert "conf/systems/softmax.yaml" in run.stderr and "found none" in run.stderr
     assert run.stderr.count("\n") == 1
     assert not (recipe.folder / "none").exists()
 
