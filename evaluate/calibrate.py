@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from ..command_line import InputError, run_tool, whole_number
+from ..error_rates import eer, min_dcf
 from ..files import atomic_write, content_digest
 from ..lock import locked
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
 from .calibration import (
     FOLDS,
-    Calibration,
     actual_dcf,
     cllr,
     fit_calibration,
     held_out_llrs,
     min_cllr,
 )
-from .metrics import eer, min_dcf
+from .calibration_file import read_calibration
 from .operating_points import named_thresholds, operating_points, spread_thresholds
 from .score_file import read_scores
 from .stamps import why_stale
@@ -124,6 +124,7 @@ def calibrate(
         **asdict(calibration),
         "prior": prior,
         "backend": backend,
+        "network": content_digest(run.embedder) if run.embedder.is_file() else None,
         "learnt_from": _about(run, trials, backend),
         "judged_on": _about(run, judged, backend)
         | {"folds": folds if judged is trials else None}
@@ -166,28 +167,6 @@ def thresholds_and_rates(scores: np.ndarray, trials: TrialList) -> dict[str, dic
     return {"thresholds": named, "points": {name: c.tolist() for name, c in columns.items()}}
 
 
-def read_calibration(path: Path) -> tuple[Calibration, dict]:
-    """Read what `calibrate` wrote: the function, and all that the file says.
-
-    Raises:
-        InputError: if it is missing or damaged.
-    """
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        calibration = Calibration(float(about["scale"]), float(about["offset"]))
-        good = calibration.scale > 0 and math.isfinite(calibration.scale + calibration.offset)
-        parts = ("learnt_from", "judged_on", "thresholds", "points")
-        good &= all(isinstance(about[key], dict) for key in parts)
-        good &= all(np.isfinite(np.array(c, float)).all() for c in about["points"].values())
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing; calibrate the run's scores first") from None
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        good = False
-    if not good:
-        raise InputError(f"{path}: damaged; calibrate the run's scores again")
-    return calibration, about
-
-
 def judged(run: RunDir, trial_list: str, backend: str) -> dict[str, float]:
     """What a run's calibration costs on a list, as `rates` says; empty if it is not calibrated.
 
@@ -196,13 +175,13 @@ def judged(run: RunDir, trial_list: str, backend: str) -> dict[str, float]:
     scores = run.scores(trial_list, backend)
     for path in run.calibrations():
         try:
-            _, about = read_calibration(path)
+            about = read_calibration(path)
         except InputError as error:
             log.warning("%s", error)
             continue
         found = about["judged_on"]
-        if about.get("backend") == backend and found.get("list") == trial_list:
-            learnt = run.scores(str(about["learnt_from"].get("list")), backend)
+        if about["backend"] == backend and found["list"] == trial_list:
+            learnt = run.scores(about["learnt_from"]["list"], backend)
             sides = ((learnt, about["learnt_from"]), (scores, found))
             if all(p.is_file() and content_digest(p) == a.get("scores") for p, a in sides):
                 return found

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from .metrics import check_trials
+from ..error_rates import check_trials
 
 FOLDS = 5
 """Groups of speakers of a cross-validation."""
@@ -54,7 +54,7 @@ def fit_calibration(scores: np.ndarray, is_target: np.ndarray, prior: float = 0.
         prior: probability of a target trial where the decisions are to be best.
 
     Raises:
-        ValueError: as `metrics.det_curve`; or a higher score does not speak for one speaker.
+        ValueError: as `error_rates.det_curve`; or a higher score does not speak for one speaker.
     """
     scores, is_target = check_trials(scores, is_target)
     mean, std = scores.mean(), scores.std() or 1.0
@@ -118,7 +118,7 @@ def cllr(llrs: np.ndarray, is_target: np.ndarray) -> float:
         is_target: (trials,) bool; both kinds must occur.
 
     Raises:
-        ValueError: as `metrics.det_curve`.
+        ValueError: as `error_rates.det_curve`.
     """
     llrs, is_target = check_trials(llrs, is_target)
     return _cllr(llrs, is_target)
@@ -132,7 +132,7 @@ def min_cllr(scores: np.ndarray, is_target: np.ndarray) -> float:
         is_target: (trials,) bool; both kinds must occur.
 
     Raises:
-        ValueError: as `metrics.det_curve`.
+        ValueError: as `error_rates.det_curve`.
     """
     scores, is_target = check_trials(scores, is_target)
     posterior = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(scores, is_target)
@@ -157,7 +157,7 @@ def actual_dcf(
     """The normalised detection cost at the threshold that log-likelihood ratios call for.
 
     A trial is accepted if its ratio is at least ``log(c_fa (1 - p_target) / (c_miss p_target))``.
-    Beside `metrics.min_dcf` it tells what the calibration costs.
+    Beside `error_rates.min_dcf` it tells what the calibration costs.
 
     Args:
         llrs: (trials,) natural logarithms.
@@ -167,7 +167,7 @@ def actual_dcf(
         c_fa: cost of a false alarm.
 
     Raises:
-        ValueError: as `metrics.det_curve`.
+        ValueError: as `error_rates.det_curve`.
     """
     llrs, is_target = check_trials(llrs, is_target)
     miss_cost, fa_cost = c_miss * p_target, c_fa * (1.0 - p_target)

@@ -110,8 +110,8 @@ def embed(
 
 def without_energy(batch: Batch) -> list[str]:
     """The utterances of a batch whose features are the same in every frame: digital silence."""
-    bounds = zip(batch.utterances, batch.features, batch.num_frames, strict=False)
-    return [name for name, features, end in bounds if np.ptp(features[:end], axis=0).max() < 1e-4]
+    rows = zip(batch.utterances, batch.features, batch.num_frames, strict=False)
+    return [name for name, features, end in rows if np.ptp(features[:end], axis=0).max() < 1e-4]
 
 
 def _warn_of_silence(utterances: list[str], data_dir: Path) -> None:

@@ -12,7 +12,8 @@ from ..command_line import InputError, run_tool, whole_number
 from ..run_dir import RunDir
 from .reporting import plots
 from .reporting.results import result_of
-from .speaker_space import SpeakerSpace, impostor_cosines, load_bases, load_speaker_space
+from .speaker_space import impostor_cosines, load_bases
+from .training_set import TrainingSet, read_training_set
 from .trial_list import load_trial_list
 
 _MOST_UTTERANCES = 200
@@ -83,7 +84,7 @@ def draw_speakers(args: argparse.Namespace) -> None:
         InputError: if something of the system is missing, or a speaker is unknown.
     """
     run = RunDir(args.run)
-    space = load_speaker_space(run, args.data_dir)
+    space = read_training_set(run, args.data_dir)
     bases = load_bases(run)
     chosen = _choose(space, args.speakers, args.number)
     points, means, crosses = speaker_map(space, bases, chosen, args.seed)
@@ -112,7 +113,7 @@ def draw_impostors(runs: list[RunDir], args: argparse.Namespace) -> None:
     axes = figure.subplots()
     bins = np.linspace(-1, 1, 101)
     for run in runs:
-        cosines = impostor_cosines(load_speaker_space(run, args.data_dir).means())
+        cosines = impostor_cosines(read_training_set(run, args.data_dir).means())
         mean = f"{_name(run)}: mean {cosines.mean():.3f}"
         axes.hist(cosines, bins, density=True, alpha=0.5, label=mean)
         log.info("%s of %d impostor cosines (%s)", mean, len(cosines), run.path)
@@ -157,7 +158,7 @@ def draw_curves(runs: list[RunDir], args: argparse.Namespace) -> None:
 
 
 def speaker_map(
-    space: SpeakerSpace, bases: np.ndarray, chosen: list[int], seed: int
+    space: TrainingSet, bases: np.ndarray, chosen: list[int], seed: int
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Embeddings, means and bases of some speakers on one t-SNE map of their directions.
 
@@ -190,7 +191,7 @@ def speaker_map(
     return points, means, crosses
 
 
-def _choose(space: SpeakerSpace, names: list[str] | None, number: int) -> list[int]:
+def _choose(space: TrainingSet, names: list[str] | None, number: int) -> list[int]:
     if names:
         unknown = [name for name in names if name not in space.speakers]
         if unknown:

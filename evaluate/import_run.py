@@ -20,6 +20,9 @@ from .trial_list import load_trial_list
 SYSTEM = "imported"
 """What the configuration of such a run calls its system."""
 
+BACKEND = "imported"
+"""What its score files are called among those of the back-ends."""
+
 log = logging.getLogger(__name__)
 
 
@@ -79,14 +82,14 @@ def _import(args: argparse.Namespace) -> None:
                     writer.write(utterance, vector)
             log.info("%s: %d embeddings of %d values", run.embeddings(name), *vectors.shape)
         for name, (trials, values) in scores.items():
-            write_scores(run.scores(name), trials.trials, values)
-            run.scores_done(name).unlink(missing_ok=True)
-            log.info("%s: %d trials", run.scores(name), len(values))
+            path = run.scores(name, BACKEND)
+            write_scores(path, trials.trials, values)
+            log.info("%s: %d trials", path, len(values))
         run.write_speakers(speakers)
         title = args.title or f"imported: {run.system}"
-        run.write_config(
-            {"system": SYSTEM, "title": title, "loss": title, "seed": args.seed, "features": {}}
-        )
+        config = {"system": SYSTEM, "title": title, "loss": title, "seed": args.seed}
+        backend = {} if embeddings else {"backend": BACKEND}
+        run.write_config(config | backend | {"features": {}})
 
 
 def _pairs(texts: list[str]) -> Iterator[tuple[str, Path]]:

@@ -14,7 +14,7 @@ import bisect
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .metrics import check_trials, crossing, last_of_ties
+from ..error_rates import check_trials, crossing, last_of_ties
 
 _WORK = 200_000_000
 """Trials times resamples that one interval may cost: a few seconds."""

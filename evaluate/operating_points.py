@@ -2,13 +2,21 @@
 
 import numpy as np
 
-from .metrics import check_trials, det_curve
+from ..error_rates import check_trials, det_curve
 
 RESAMPLES = 500
 
+NAMED = ("eer", "dcf-0.01", "dcf-0.05")
+"""The thresholds that have a name."""
+
+RATES = tuple(
+    f"{kind}{end}" for kind in ("false_accept", "false_reject") for end in ("", "_low", "_high")
+)
+"""What is known at each threshold."""
+
 
 def named_thresholds(scores: np.ndarray, is_target: np.ndarray) -> dict[str, float]:
-    """The thresholds that have a name: ``eer``, ``dcf-0.01`` and ``dcf-0.05``.
+    """The thresholds of `NAMED`.
 
     ``eer`` is where the two error rates are nearest to each other, ``dcf-P`` where the detection
     cost of prior P, with equal costs, is smallest.

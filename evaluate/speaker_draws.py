@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .metrics import check_trials, eer, last_of_ties, min_dcf
+from ..error_rates import check_trials, eer, last_of_ties, min_dcf
 
 P_TARGET = 0.01
 """Prior of a target trial in the minDCF that systems are compared by."""

@@ -111,7 +111,7 @@ MODELS = {
 #    Accuracy (high is good).
 
 # %%
-from speaker_bases.evaluate.metrics import eer
+from speaker_bases.error_rates import eer
 
 
 def unit(embeddings):

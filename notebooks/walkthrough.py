@@ -880,7 +880,7 @@ display(Markdown(table))
 # the false alarms pass 1/4: draw a straight line between the two points, and the EER is **25 %**.
 
 # %%
-from speaker_bases.evaluate.metrics import det_curve, eer
+from speaker_bases.error_rates import det_curve, eer
 
 by_hand = 1 / 4
 assert np.isclose(eer(scores, is_target), by_hand)
@@ -929,11 +929,8 @@ assert all(rates[name] < rates["baseline"] for name in SYSTEMS)
 
 # %%
 from speaker_bases.evaluate import figures
-from speaker_bases.evaluate.speaker_space import (
-    impostor_cosines,
-    load_bases,
-    load_speaker_space,
-)
+from speaker_bases.evaluate.speaker_space import impostor_cosines, load_bases
+from speaker_bases.evaluate.training_set import read_training_set
 
 
 def best(name):
@@ -956,7 +953,7 @@ draw("speakers", "--run", best("proposed2").path)
 # t-SNE is only a drawing, so we also ask the numbers: which speaker's mean is nearest to a basis?
 
 # %%
-space = load_speaker_space(best("proposed2"), DATA / "train")
+space = read_training_set(best("proposed2"), DATA / "train")
 between = cosines(load_bases(best("proposed2")), space.means().T)
 own = np.diag(between).mean()
 others = between[~np.eye(len(between), dtype=bool)].mean()
@@ -975,7 +972,7 @@ draw("impostors", "--runs", best("center").path, best("proposed1").path)
 # %%
 for name in SYSTEMS:
     system = best(name)
-    means = load_speaker_space(system, DATA / "train").means()
+    means = read_training_set(system, DATA / "train").means()
     bases = load_bases(system).T
     of_bases = l_bc(bases) / (NUM_SPEAKERS * (NUM_SPEAKERS - 1))
     print(f"{name:10} mean cosine of the bases {of_bases:+.4f}, "
@@ -1032,7 +1029,7 @@ print(f"the least there can be for bases: {-1 / (NUM_SPEAKERS - 1):+.4f}")
 # | a row of Table 2 | `conf/systems/proposed2.yaml` | |
 # | that row as a Keras model | `train/systems.py` | `build_model` |
 # | crops | `train/crops.py` | `CropStream` |
-# | EER, DET curve | `evaluate/metrics.py` | `eer`, `det_curve` |
+# | EER, DET curve | `speaker_bases/error_rates.py` | `eer`, `det_curve` |
 # | Figures 1 and 2 | `evaluate/figures.py` | `draw_speakers`, `draw_impostors` |
 # | all stages | `run.sh` | |
 #

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from speaker_bases.command_line import InputError
-from speaker_bases.evaluate.metrics import eer
+from speaker_bases.error_rates import eer
 from speaker_bases.evaluate.stored_scores import read_list, read_scores, write_scores
 from speaker_bases.kaldi_feats.data_dir import read_table, write_data_dir
 from speaker_bases.train.config import load_config

@@ -205,8 +205,12 @@ def test_an_audit_is_all_that_is_done(recipe):
 
 
 def test_what_is_missing_is_allowed_to_be_in_every_stage(recipe):
-    assert recipe.run("--allow-missing", "true", "--stop-stage", "0").returncode == 0
-    assert recipe.calls()[-1].endswith("--allow-missing")
+    done = recipe.run("--allow-missing", "true", "--stop-stage", "1")
+    assert done.returncode == 0, done.stderr
+    prepare, *features = recipe.calls()
+    assert "kaldi_feats.prepare" in prepare and prepare.endswith("--allow-missing")
+    assert len(features) == 2
+    assert all("kaldi_feats.extract" in f and "--allow-missing true" in f for f in features)
 
 
 def test_another_backend_of_keras_is_refused_at_once(recipe):

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from ..command_line import InputError, run_tool
-from .verifier import POINTS, Decision, Rate, Verifier
+from ..evaluate.operating_points import NAMED
+from .verifier import Decision, Rate, Verifier
 
 SAME, DIFFERENT, ERROR = 0, 1, 2
 """Exit codes."""
@@ -74,7 +75,7 @@ def _command(commands, name: str, body, what: str) -> argparse.ArgumentParser:
 def _add_decision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threshold", type=float, help="of the cosine, instead of the list's")
     parser.add_argument(
-        "--point", choices=POINTS, default="eer", help="which of the list's (%(default)s)"
+        "--point", choices=NAMED, default="eer", help="which of the list's (%(default)s)"
     )
     parser.add_argument(
         "--prior",

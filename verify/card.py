@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..command_line import InputError
+from ..evaluate.calibration_file import is_calibration, read_calibration
 
 if TYPE_CHECKING:
     from ..run_dir import RunDir
@@ -32,17 +33,18 @@ REQUIRED = {
 }
 
 
-def card_of(run: "RunDir", trial_list: str | None = None) -> dict:
+def card_of(run: "RunDir", dim: int, trial_list: str | None = None) -> dict:
     """The card of a trained run.
 
     Args:
         run: the run.
+        dim: values of an embedding of its network.
         trial_list: the list whose calibration is taken; the only one that there is if None, and
             none if there is none.
 
     Raises:
-        InputError: the run is not complete, or the calibration is not there, of several lists, or
-            older than the scores.
+        InputError: the run is not complete; or the calibration is not there, of several lists, or
+            of an earlier network's scores.
     """
     from .. import __version__
     from ..files import content_digest
@@ -50,6 +52,7 @@ def card_of(run: "RunDir", trial_list: str | None = None) -> dict:
     config = run.read_config()
     if not run.embedder.is_file():
         raise InputError(f"{run.embedder}: missing; finish the training first (stage 2)")
+    fingerprint = content_digest(run.embedder)
     return {
         "format": FORMAT,
         "made_by": f"speaker_bases {__version__}",
@@ -59,28 +62,33 @@ def card_of(run: "RunDir", trial_list: str | None = None) -> dict:
         "seed": int(config["seed"]),
         "training_speakers": config.get("num_speakers"),
         "training_utterances": config.get("num_utterances"),
-        "dim": 0,  # of whoever loads the network
-        "fingerprint": content_digest(run.embedder),
+        "dim": dim,
+        "fingerprint": fingerprint,
         "features": {name: str(value) for name, value in config["features"].items()},
         "synthetic": config.get("corpus") == "synthetic",
-        "calibration": _calibration(run, trial_list),
+        "calibration": _calibration(run, trial_list, fingerprint),
         "licences": "those of the training corpus and of this software; ask both",
         "must_not_be_used_for": MUST_NOT,
     }
 
 
-def _calibration(run: "RunDir", trial_list: str | None) -> dict | None:
-    from ..evaluate.calibrate import read_calibration
-
-    there = [path for path in run.calibrations() if path.name.endswith(".cosine.json")]
+def _calibration(run: "RunDir", trial_list: str | None, fingerprint: str) -> dict | None:
     if trial_list is not None:
-        there = [run.calibration(trial_list, "cosine")]
-    if not there:
+        found = {trial_list: read_calibration(run.calibration(trial_list, "cosine"))}
+    else:
+        every = [read_calibration(path) for path in run.calibrations()]
+        found = {one["learnt_from"]["list"]: one for one in every if one["backend"] == "cosine"}
+    if not found:
         return None
-    if len(there) > 1:
-        names = ", ".join(path.name.removesuffix(".cosine.json") for path in there)
-        raise InputError(f"{run.path}: calibrated on {names}; say on which list with --list")
-    return read_calibration(there[0])[1]
+    if len(found) > 1:
+        raise InputError(f"{run.path}: calibrated on {', '.join(found)}; choose one with --list")
+    ((name, calibration),) = found.items()
+    if calibration.get("network") != fingerprint:
+        raise InputError(
+            f"{run.calibration(name, 'cosine')}: of an earlier network's scores; run stages 3 and "
+            "4, and calibrate them"
+        )
+    return calibration
 
 
 def check_card(card: object, where: str | Path) -> dict:
@@ -94,6 +102,8 @@ def check_card(card: object, where: str | Path) -> dict:
     for name, kind in REQUIRED.items():
         if not isinstance(card.get(name), kind):
             raise InputError(f"{where}: its model card lacks {name}; export the model again")
+    if card["calibration"] is not None and not is_calibration(card["calibration"]):
+        raise InputError(f"{where}: the calibration in its model card is damaged; export it again")
     if card["format"] != FORMAT:
         raise InputError(
             f"{where}: its model card is of format {card['format']}, this version reads {FORMAT}"

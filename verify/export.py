@@ -60,7 +60,7 @@ def export(
     path = Path(path)
     network = load_embedder(run).backbone
     network(np.zeros((1, 32, network.input_shape[-1]), np.float32))  # exporters need a first call
-    card = card_of(run, trial_list) | {"dim": int(network.output_shape[-1])}
+    card = card_of(run, int(network.output_shape[-1]), trial_list)
     samples = _utterances(data_dir) if data_dir else _noise(network.input_shape[-1])
     with tempfile.TemporaryDirectory(dir=_folder(path), prefix=".export.") as folder:
         made = Path(folder) / path.name
@@ -79,9 +79,8 @@ def export(
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(made, path)
-    if file_format != "onnx":
-        with atomic_write(path / "card.json" if path.is_dir() else _beside(path)) as file:
-            json.dump(card, file, indent=1)
+    if file_format == "litert":
+        _write_card(card, path.with_name(f"{path.name}.card.json"))
     return differences
 
 
@@ -94,8 +93,9 @@ def _folder(path: Path) -> Path:
     return folder
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f"{path.name}.card.json")
+def _write_card(card: dict, path: Path) -> None:
+    with atomic_write(path) as file:
+        json.dump(card, file, indent=1)
 
 
 def _write(network: keras.Model, path: Path, file_format: str, card: dict) -> None:
@@ -114,6 +114,8 @@ def _write(network: keras.Model, path: Path, file_format: str, card: dict) -> No
         model = onnx.load(path)
         onnx.helper.set_model_props(model, {CARD: json.dumps(card)})
         onnx.save(model, path)
+    if file_format == "saved_model":
+        _write_card(card, path / "card.json")
 
 
 def _runner(path: Path, file_format: str):

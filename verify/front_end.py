@@ -1,18 +1,14 @@
 """Recordings of any rate and format as the features that a system was trained on."""
 
 import os
-import shlex
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
 from ..command_line import InputError
-from ..kaldi_feats.audio import CONVERTERS, Recording, read_recording
+from ..kaldi_feats.audio import Recording, is_pipe, read_recording, source_of_file
 from ..kaldi_feats.fbank.features import Fbank
 from ..kaldi_feats.fbank.options import parse_settings
 from ..kaldi_feats.fbank.sliding_mean import subtract_sliding_mean
@@ -94,18 +90,13 @@ class FrontEnd:
 def _read(audio: Audio) -> tuple[Recording, str]:
     if isinstance(audio, tuple):
         return _of_array(*audio), "the array"
-    path = os.fspath(audio)
+    path = os.path.abspath(audio)
     if not os.path.isfile(path):
-        raise InputError(f"{path}: no such file")
-    source = os.path.abspath(path)  # not a command, whatever it ends in
-    if Path(source).suffix[1:].upper() not in soundfile.available_formats() and shutil.which(
-        "ffmpeg"
-    ):
-        source = CONVERTERS["ffmpeg"].format(shlex.quote(source))
-    elif source.endswith("|"):
+        raise InputError(f"{os.fspath(audio)}: no such file")
+    if is_pipe(path):
         raise InputError(f"{path}: a name that ends in '|' stands for a command; rename the file")
     try:
-        return read_recording(source, "audio"), path
+        return read_recording(source_of_file(path), "audio"), os.fspath(audio)
     except InputError as error:
         raise InputError(str(error).removeprefix("audio: ")) from None
 

@@ -63,7 +63,6 @@ class KerasModel:
     def __init__(self, run: "RunDir", trial_list: str | None = None):
         from ..backend import check_backend, load_keras
 
-        self.card = card_of(run, trial_list)
         check_backend()
         load_keras()
         from ..evaluate.embedder import load_embedder
@@ -71,7 +70,7 @@ class KerasModel:
 
         self._embedder = load_embedder(run)
         self._padded_length = padded_length
-        self.card["dim"] = int(self._embedder.backbone.output_shape[-1])
+        self.card = card_of(run, int(self._embedder.backbone.output_shape[-1]), trial_list)
 
     def embed(self, features: np.ndarray) -> np.ndarray:
         frames = len(features)

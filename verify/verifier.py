@@ -8,11 +8,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from ..command_line import InputError
+from ..evaluate.operating_points import NAMED
 from .front_end import Audio, FrontEnd
 from .models import Model, load
-
-POINTS = ("eer", "dcf-0.01", "dcf-0.05")
-"""The thresholds of a calibration that have a name."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Verifier:
             first: a file, or samples and their rate.
             second: the other.
             threshold: of the cosine; the calibration's, at `point`, if None.
-            point: one of `POINTS`.
+            point: one of `operating_points.NAMED`.
             prior: probability that they are of one speaker, before they are heard.
 
         Raises:
@@ -139,8 +137,8 @@ class Verifier:
                 "no calibration, and so no threshold: give one, or calibrate the run first "
                 "(python -m speaker_bases.evaluate.calibrate)"
             )
-        if point not in POINTS:
-            raise InputError(f"no such point {point!r}; there are {', '.join(POINTS)}")
+        if point not in NAMED:
+            raise InputError(f"no such point {point!r}; there are {', '.join(NAMED)}")
         found = calibration["learnt_from"]
         source = f"{point} of {found['list']} ({found['trials']:,} trials)"
         return float(calibration["thresholds"][point]), source

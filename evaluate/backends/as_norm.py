@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from ...files import atomic_write, content_digest
 from ...lock import locked
 from ...run_dir import RunDir
 from ...stamp import Stamp
-from ..speaker_space import load_bases, load_speaker_space
+from ..speaker_space import load_bases
+from ..training_set import read_training_set
 from .cosine import cosine_scores
 
 log = logging.getLogger(__name__)
@@ -129,10 +131,8 @@ def _nearest(embeddings: np.ndarray, cohort: np.ndarray, top: int) -> tuple[np.n
 
 
 def _means(run: RunDir, train_dir: Path) -> np.ndarray:
-    space = load_speaker_space(run, train_dir)
-    sums = np.zeros((len(space.speakers), space.embeddings.shape[1]))
-    np.add.at(sums, space.labels, _unit(space.embeddings))
-    return sums
+    found = read_training_set(run, train_dir)
+    return replace(found, embeddings=_unit(found.embeddings)).means()
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

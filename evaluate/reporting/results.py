@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ...error_rates import DetCurve, det_curve, eer, min_dcf
 from ...files import atomic_write
 from ...run_dir import RunDir, runs
 from ..backends import BACKENDS
 from ..calibrate import judged
 from ..interval import eer_interval
-from ..metrics import DetCurve, det_curve, eer, min_dcf
 from ..refusals import refuse_trained_speakers
 from ..score_file import read_scores
 from ..stamps import why_stale

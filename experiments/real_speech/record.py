@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from speaker_bases.command_line import InputError, run_tool
+from speaker_bases.error_rates import eer, min_dcf
 from speaker_bases.evaluate.interval import eer_interval
-from speaker_bases.evaluate.metrics import eer, min_dcf
 from speaker_bases.evaluate.score_file import read_scores
 from speaker_bases.evaluate.stored_scores import write_list, write_scores
 from speaker_bases.evaluate.trial_list import TrialList, load_trial_list, trial_lists

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from ...command_line import InputError
@@ -54,10 +55,10 @@ class Kaldi:
         return find_kaldi(
             options.train_data,
             options.test_data,
-            *options.trials,
-            root=options.scp_root,
-            num_trials=options.num_trials,
-            seed=options.trials_seed,
+            options.trials,
+            options.scp_root,
+            options.num_trials,
+            options.trials_seed,
         )
 
     def installed(self, corpus: Corpus, data: Path) -> None:
@@ -67,7 +68,7 @@ class Kaldi:
 def find_kaldi(
     train_data: str | os.PathLike,
     test_data: str | os.PathLike,
-    *trial_lists: str | os.PathLike,
+    trial_lists: Collection[str | os.PathLike] = (),
     root: str | os.PathLike = ".",
     num_trials: int = MOST_TRIALS,
     seed: int = 0,

@@ -1,5 +1,7 @@
 """Features as Kaldi's programs compute them, with kaldi-native-fbank."""
 
+from collections.abc import Callable
+
 import kaldi_native_fbank as knf
 import numpy as np
 
@@ -8,24 +10,22 @@ class Extractor:
     """Computes features from samples.
 
     Args:
-        options: every option's value, as `options.read_options` returns them.
+        open_online: makes what takes samples and gives frames, anew for each recording.
+        sample_frequency: of the samples, in Hz.
 
     Raises:
-        ValueError: the options contradict each other (more mel bins than the spectrum can fill).
+        ValueError: the options that it is made with contradict each other (more mel bins than the
+            spectrum can fill).
 
     Source: kaldi-native-fbank is Kaldi's code of src/feat without the rest.
     """
 
-    def __init__(self, options: dict):
-        self.sample_frequency = options["sample-frequency"]
-        self._options = self._native_options(options)
+    def __init__(
+        self, open_online: Callable[[], knf.OnlineFbank | knf.OnlineMfcc], sample_frequency: float
+    ):
+        self._open = open_online
+        self.sample_frequency = sample_frequency
         self._open()
-
-    def _native_options(self, options: dict):
-        raise NotImplementedError
-
-    def _open(self):
-        raise NotImplementedError
 
     @property
     def dim(self) -> int:
@@ -49,17 +49,18 @@ class Extractor:
 
 
 class Fbank(Extractor):
-    """Log mel filter banks, as compute-fbank-feats (src/feat/feature-fbank.cc)."""
+    """Log mel filter banks, as compute-fbank-feats (src/feat/feature-fbank.cc).
 
-    def _native_options(self, options: dict) -> knf.FbankOptions:
+    Args:
+        options: every option's value, as `options.read_options` returns them.
+    """
+
+    def __init__(self, options: dict):
         native = knf.FbankOptions()
         set_common(native, options)
         native.use_log_fbank = options["use-log-fbank"]
         native.use_power = options["use-power"]
-        return native
-
-    def _open(self) -> knf.OnlineFbank:
-        return knf.OnlineFbank(self._options)
+        super().__init__(lambda: knf.OnlineFbank(native), options["sample-frequency"])
 
 
 def set_common(native: knf.FbankOptions | knf.MfccOptions, options: dict) -> None:

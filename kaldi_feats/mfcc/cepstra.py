@@ -24,18 +24,18 @@ class Mfcc(Extractor):
 
     With ``use-energy``, Kaldi's default, the first number of a frame is its log energy.
 
+    Args:
+        options: every option's value, as `read_mfcc_options` returns them.
+
     Source: Kaldi's src/feat/feature-mfcc.cc.
     """
 
-    def _native_options(self, options: dict) -> knf.MfccOptions:
+    def __init__(self, options: dict):
         native = knf.MfccOptions()
         set_common(native, options)
         native.num_ceps = options["num-ceps"]
         native.cepstral_lifter = options["cepstral-lifter"]
-        return native
-
-    def _open(self) -> knf.OnlineMfcc:
-        return knf.OnlineMfcc(self._options)
+        super().__init__(lambda: knf.OnlineMfcc(native), options["sample-frequency"])
 
 
 def read_mfcc_options(path: str | os.PathLike) -> dict[str, Value]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from speaker_bases.error_rates import min_dcf
 from speaker_bases.evaluate.calibrate import judged, main
 from speaker_bases.evaluate.calibration import (
     actual_dcf,
@@ -15,8 +16,9 @@ from speaker_bases.evaluate.calibration import (
     held_out_llrs,
     min_cllr,
 )
-from speaker_bases.evaluate.metrics import min_dcf
+from speaker_bases.evaluate.calibration_file import is_calibration, read_calibration
 from speaker_bases.evaluate.score import main as score
+from tests.fuzzing import damaged, value_or_refusal
 
 
 def gaussian(targets=400, nontargets=2000, distance=2.0, seed=0):
@@ -186,6 +188,15 @@ def test_a_damaged_calibration_does_not_count(scored, text, caplog):
     path.write_text(text)
     assert judged(scored.system, "synthetic", "cosine") == {}
     assert f"{path}: damaged" in caplog.text
+
+
+def test_damaged_files_are_refused_or_whole(scored):
+    assert scored("--list", "synthetic") == 0
+    path = scored.system.calibration("synthetic", "cosine")
+    whole = path.read_bytes()
+    for data, _ in damaged(path, [whole]):
+        about = value_or_refusal(lambda: read_calibration(path), path, data)
+        assert about is None or is_calibration(about)
 
 
 @pytest.mark.parametrize("prior", ["0", "1", "x", "nan"])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from speaker_bases.error_rates import eer, min_dcf
 from speaker_bases.evaluate.comparison import compare_systems, holm
 from speaker_bases.evaluate.difference import difference
-from speaker_bases.evaluate.metrics import eer, min_dcf
 from speaker_bases.evaluate.speaker_draws import SpeakerTrials, drawn_rates
 
 SIMULATION = Path(__file__).parents[2] / "experiments/comparison_simulation.py"

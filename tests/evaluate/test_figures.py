@@ -5,12 +5,8 @@ import numpy as np
 import pytest
 
 from speaker_bases.evaluate.figures import main, speaker_map
-from speaker_bases.evaluate.speaker_space import (
-    SpeakerSpace,
-    impostor_cosines,
-    load_bases,
-    load_speaker_space,
-)
+from speaker_bases.evaluate.speaker_space import impostor_cosines, load_bases
+from speaker_bases.evaluate.training_set import TrainingSet, read_training_set
 from speaker_bases.losses import SpeakerBases
 
 
@@ -50,7 +46,7 @@ def test_figure_2_logs_the_means(trained, tmp_path, caplog):
     code = run("impostors", "--runs", trained.path, "--data-dir", trained.data, "--out", out)
     assert code == 0
     assert out.read_bytes().startswith(b"\x89PNG")
-    cosines = impostor_cosines(load_speaker_space(trained, trained.data).means())
+    cosines = impostor_cosines(read_training_set(trained, trained.data).means())
     assert f"L_S: mean {cosines.mean():.3f} of 6 impostor cosines" in caplog.text
     bases = load_bases(trained)
     unit = bases / np.linalg.norm(bases, axis=1, keepdims=True)
@@ -59,7 +55,7 @@ def test_figure_2_logs_the_means(trained, tmp_path, caplog):
 
 
 def test_means_are_each_speakers(trained, corpus):
-    space = load_speaker_space(trained, trained.data)
+    space = read_training_set(trained, trained.data)
     for speaker, mean in zip(space.speakers, space.means(), strict=True):
         own = [v for u, v in trained.vectors.items() if corpus.utt2spk[u] == speaker]
         np.testing.assert_allclose(mean, np.mean(own, axis=0), atol=1e-6)
@@ -81,7 +77,12 @@ def test_the_map_keeps_speakers_apart_and_bases_with_their_speaker():
     rng = np.random.default_rng(0)
     centres = np.eye(8)[:3]
     labels = np.repeat(np.arange(3), 15)
-    space = SpeakerSpace(["a", "b", "c"], centres[labels] + 0.05 * rng.normal(size=(45, 8)), labels)
+    space = TrainingSet(
+        ["a", "b", "c"],
+        [f"utterance{row}" for row in range(45)],
+        centres[labels] + 0.05 * rng.normal(size=(45, 8)),
+        labels,
+    )
     points, means, crosses = speaker_map(space, 7 * centres, [2, 0], seed=0)
     assert [len(own) for own in points] == [15, 15]
     for at in (0, 1):
@@ -100,7 +101,7 @@ def test_refuses_what_is_not_there(trained, tmp_path, capsys):
     figure1 += ["--out", tmp_path / "figure.png"]
     assert "nobody is not among" in fails(capsys, *figure1, "--speakers", "spk0", "nobody")
     trained.speakers.write_text("spk0\nspk1\nspk2\n")
-    assert "spk3-u0 is of spk3, not of a training speaker" in fails(capsys, *figure1)
+    assert "spk3-u0 is of spk3, none of the speakers" in fails(capsys, *figure1)
     trained.speakers.write_text("spk0\nspk1\nspk2\nspk3\nspk4\n")
     assert "no embedding of training speaker spk4" in fails(capsys, *figure1)
     trained.embeddings("test").unlink()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from speaker_bases.error_rates import eer
 from speaker_bases.evaluate.interval import eer_interval
-from speaker_bases.evaluate.metrics import eer
 
 
 def speaker_trials(num_speakers, per_speaker=6, seed=0, spread=0.35):

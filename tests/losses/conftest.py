@@ -1,5 +1,6 @@
 """What the tests of several losses share."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -7,6 +8,12 @@ from speaker_bases.losses import SpeakerBases
 
 from .calculus import WAYS, Check
 from .problems import BATCH, DIM, SPEAKERS
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """The same initial values in every run, whichever tests came before."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(params=WAYS, ids=str)

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from speaker_bases.command_line import InputError
-from speaker_bases.evaluate.calibrate import read_calibration
+from speaker_bases.evaluate.calibration_file import read_calibration
 from speaker_bases.evaluate.trial_list import load_trial_list
 from speaker_bases.verify import Verifier
 from speaker_bases.verify.__main__ import main
@@ -42,11 +42,11 @@ def test_scores_and_decisions_are_those_of_stage_4(tiny, verifier):
 
 
 def test_a_decision_says_what_it_rests_on(tiny, verifier):
-    calibration, about = read_calibration(tiny.run.calibration("pairs", "cosine"))
+    about = read_calibration(tiny.run.calibration("pairs", "cosine"))
     a, b, score = stage_4(tiny)[0]
     found = verifier.verify(tiny.wav[a], tiny.wav[b], prior=0.1)
     assert found.score == pytest.approx(score, abs=1e-5)
-    assert found.llr == pytest.approx(calibration.scale * score + calibration.offset, abs=0.01)
+    assert found.llr == pytest.approx(about["scale"] * score + about["offset"], abs=0.01)
     odds = math.exp(found.llr) * 0.1 / 0.9
     assert found.probability == pytest.approx(odds / (1 + odds))
     assert found.threshold == about["thresholds"]["eer"]
@@ -191,6 +191,42 @@ def test_without_a_calibration_a_threshold_is_needed(tiny, capsys):
         assert decision.llr is None and decision.false_accept is None
     finally:
         hidden.rename(kept)
+
+
+def test_a_calibration_of_an_earlier_network_is_refused(tiny):
+    path = tiny.run.calibration("pairs", "cosine")
+    before = path.read_text()
+    network = json.loads(before)["network"]
+    path.write_text(before.replace(network, "0" * 64))
+    try:
+        with pytest.raises(InputError, match="of an earlier network's scores"):
+            Verifier.load(tiny.run.path)
+    finally:
+        path.write_text(before)
+
+
+def test_a_list_is_named_where_several_are_calibrated(tiny):
+    path = tiny.run.calibration("pairs", "cosine")
+    other = tiny.run.calibration("others", "cosine")
+    other.write_text(path.read_text().replace('"list": "pairs"', '"list": "others"'))
+    try:
+        with pytest.raises(InputError, match="calibrated on others, pairs; choose one"):
+            Verifier.load(tiny.run.path)
+        assert Verifier.load(tiny.run.path, "pairs").threshold()[1].startswith("eer of pairs")
+    finally:
+        other.unlink()
+
+
+@pytest.mark.parametrize("change", [{"scale": "x"}, {"points": {}}, {"thresholds": {"eer": 1}}])
+def test_a_damaged_card_is_one_line(onnx_file, change, tmp_path, capsys):
+    onnx = pytest.importorskip("onnx")
+    model, path = onnx.load(onnx_file), tmp_path / "bad.onnx"
+    card = json.loads(model.metadata_props[0].value)
+    card["calibration"] |= change
+    onnx.helper.set_model_props(model, {"speaker_bases": json.dumps(card)})
+    onnx.save(model, path)
+    code, _, err = run("verify", "--model", path, "a.wav", "b.wav", capsys=capsys)
+    assert code == 2 and "its model card is damaged" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", None])

@@ -6,8 +6,8 @@ import numpy as np
 
 from ....command_line import InputError
 from ....kaldi_feats.reader import FeatureReader, repeated
-from ....models.saving import load_model
 from ....run_dir import RunDir
+from ...embedder import load_embedder
 
 
 def embed_crops(
@@ -19,7 +19,7 @@ def embed_crops(
     crops are then one and the same or nearly so.
 
     Args:
-        system: a trained system.
+        run: a trained run.
         reader: the utterances' features.
         utterances: ids.
         crops: how many of each.
@@ -28,11 +28,11 @@ def embed_crops(
         float32 `(utterances * crops, dim)`, utterance by utterance.
 
     Raises:
-        InputError: if an utterance has no features, or the system no configuration or
-            no network that can be loaded.
+        InputError: if an utterance has no features, or the run no configuration or no
+            network that can be loaded.
     """
     config = run.read_config()
-    backbone = load_model(run.embedder)
+    backbone = load_embedder(run).backbone
     rows = []
     for utterance in utterances:
         if utterance not in reader:

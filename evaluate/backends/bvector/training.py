@@ -16,13 +16,12 @@ import numpy as np
 
 from ....backend import load_keras
 from ....command_line import InputError
-from ....files import content_digest
-from ....kaldi_feats.data_dir import read_table
-from ....kaldi_feats.reader import FeatureReader, read_vectors
+from ....kaldi_feats.reader import FeatureReader
 from ....lock import locked
 from ....progress import fit_progress
 from ....run_dir import RunDir
 from ....stamp import Stamp
+from ...training_set import TrainingSet, read_training_set, training_inputs
 
 log = logging.getLogger(__name__)
 
@@ -63,71 +62,33 @@ def train_bvector(run: RunDir, data_dir: Path, settings: Settings) -> Path:
     """Train the b-vector classifier unless it is there; returns its file.
 
     Args:
-        system: a trained system with the embeddings of `data_dir` (stage 3).
-        data_dir: the data directory of its training set; its features are needed only if a
-            speaker has a single utterance.
+        run: a run with the embeddings of `data_dir` (stage 3).
+        data_dir: the data directory of its training set; its features and the run's network are
+            needed only if a speaker has a single utterance.
         settings: see there.
 
     Raises:
-        InputError: if the system, the embeddings or the data directory are not complete, speakers
-            are not the system's training speakers, or there are no pairs to train on.
+        InputError: as `read_training_set`; crops are needed, and the network or the features are
+            missing; or there are no pairs to train on.
     """
-    embeddings_scp = run.embeddings(data_dir.resolve().name)
-    for needed, stage in ((run.embedder, 2), (embeddings_scp, 3)):
-        if not needed.is_file():
-            raise InputError(f"{needed}: missing; run stage {stage} first")
-    files = {
-        "embedder": run.embedder,
-        "embeddings": embeddings_scp.with_suffix(".ark"),
-        "utt2spk": data_dir / "utt2spk",
-    }
-    inputs = asdict(settings) | {name: content_digest(path) for name, path in files.items()}
-    inputs["unit_length"] = True  # a back-end made before that is trained again
+    inputs = asdict(settings) | training_inputs(run, data_dir)
     stamp = Stamp(run.bvector_done, inputs, [run.bvector])
     if stamp.is_current():
         log.info("%s: already complete", run.bvector)
         return run.bvector
-    utterances, embeddings = read_vectors(embeddings_scp)
-    rows, labels = _labels(utterances, data_dir, run, embeddings_scp)
-    utterances, embeddings = [utterances[row] for row in rows], embeddings[rows]
-    embeddings, labels = _crops_for_single_utterances(
-        run, data_dir, utterances, embeddings, labels, settings.crops
-    )
+    found = read_training_set(run, data_dir)
+    embeddings, labels = _crops_for_single_utterances(run, data_dir, found, settings.crops)
     with locked(run.lock, f"training the b-vector of {run.path}"), stamp.renew():
         _fit(run, embeddings, labels, settings)
     log.info("%s is complete", run.bvector)
     return run.bvector
 
 
-def _labels(
-    utterances: list[str], data_dir: Path, run: RunDir, scp: Path
-) -> tuple[list[int], np.ndarray]:
-    """The rows that were trained on, and the number of each one's speaker."""
-    names = run.speakers.read_text(encoding="utf-8").split()
-    number = {speaker: index for index, speaker in enumerate(names)}
-    utt2spk = read_table(data_dir / "utt2spk")
-    held_out, rows = run.read_held_out(), []
-    for line, utterance in enumerate(utterances, start=1):
-        if utt2spk.get(utterance) in held_out:
-            continue
-        if utt2spk.get(utterance) not in number:
-            raise InputError(
-                f"{scp}:{line}: {utterance} is of none of the speakers that {run.path} was "
-                f"trained on; {data_dir} must be its training set"
-            )
-        rows.append(line - 1)
-    return rows, np.array([number[utt2spk[utterances[row]]] for row in rows])
-
-
 def _crops_for_single_utterances(
-    run: RunDir,
-    data_dir: Path,
-    utterances: list[str],
-    embeddings: np.ndarray,
-    labels: np.ndarray,
-    crops: int,
+    run: RunDir, data_dir: Path, found: TrainingSet, crops: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings and labels with crops in place of utterances that are their speaker's only one."""
+    embeddings, labels = found.embeddings, found.labels
     single = np.bincount(labels)[labels] == 1
     if not single.any():
         return embeddings, labels
@@ -143,7 +104,7 @@ def _crops_for_single_utterances(
 
     reader = FeatureReader(data_dir / "feats.scp")
     rows = np.flatnonzero(single)
-    cropped = embed_crops(run, reader, [utterances[row] for row in rows], crops)
+    cropped = embed_crops(run, reader, [found.utterances[row] for row in rows], crops)
     return (
         np.concatenate([embeddings[~single], cropped]),
         np.concatenate([labels[~single], np.repeat(labels[rows], crops)]),

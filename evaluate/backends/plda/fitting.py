@@ -13,7 +13,7 @@ from ....kaldi_feats.objects import read_matrix, read_vector
 from ....lock import locked
 from ....run_dir import RunDir
 from ....stamp import Stamp
-from ..training_set import read_training_set, training_inputs
+from ...training_set import read_training_set, training_inputs
 from .estimation import train_plda
 from .files import read_plda, write_plda
 from .model import Model
@@ -139,7 +139,8 @@ def _given(settings: Settings) -> Model:
 
 def _estimated(run: RunDir, train_dir: Path, settings: Settings) -> Model:
     scp = run.embeddings(train_dir.resolve().name)
-    embeddings, labels = read_training_set(run, train_dir)
+    found = read_training_set(run, train_dir)
+    embeddings, labels = found.embeddings, found.labels
     projection = Projection(embeddings.mean(axis=0, dtype=np.float64), None)
     statistics = collect(embeddings, labels, projection.centred)
     _refuse_no_spread(statistics, scp)

@@ -1,5 +1,7 @@
 """Training the b-vector back-end."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -149,18 +151,34 @@ def test_other_data_is_refused(train, make_data, system):
     train.embed(data)
     system.speakers.write_text("spk00\nspk01\nsomebody\n")
     code, error = train.again(data)
-    assert code == 1 and "train.scp:7: spk02-00 is of none of the speakers" in error
+    assert code == 1 and "train.scp:7: spk02-00 is of spk02, none of the speakers" in error
     assert not system.bvector.exists()
 
 
-@pytest.mark.parametrize("missing, stage", [("embedder", 2), ("embeddings", 3)])
-def test_what_is_missing_is_named(missing, stage, train, make_data, system):
-    data = make_data()
+def test_missing_embeddings_are_named(train, make_data, system):
+    data, path = make_data(), system.embeddings("train")
     train.embed(data)
-    path = system.embedder if missing == "embedder" else system.embeddings("train")
     path.unlink()
     code, error = train.again(data)
-    assert code == 1 and f"{path}: missing; run stage {stage} first" in error
+    assert code == 1 and f"{path}: missing; run stage 3 first" in error
+
+
+def test_the_network_is_needed_for_crops_alone(train, make_data, system):
+    """Embeddings of another program come without one."""
+    several, single = make_data(), make_data(utterances=1, name="single")
+    system.embedder.unlink()
+    assert train(several)[0] == 0
+    code, error = train(single)
+    assert code == 1 and f"{system.embedder}: missing; finish the training first" in error
+
+
+def test_embeddings_of_an_earlier_network_are_refused(train, make_data, system):
+    data = make_data()
+    train.embed(data)
+    made = {"made_by": "another network"}
+    system.embeddings_done("train").write_text(json.dumps(made))
+    code, error = train.again(data)
+    assert code == 1 and "embedded by an earlier network; run stage 3 again" in error
 
 
 def test_crops_are_evenly_spaced_and_short_utterances_repeated():

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from speaker_bases.error_rates import eer
 from speaker_bases.evaluate.backends.plda.estimation import train_plda
 from speaker_bases.evaluate.backends.plda.files import read_plda, write_plda
 from speaker_bases.evaluate.backends.plda.model import Model
 from speaker_bases.evaluate.backends.plda.projection import Projection, train_lda, with_length
 from speaker_bases.evaluate.backends.plda.statistics import collect
 from speaker_bases.evaluate.backends.plda.two_covariance import Plda
-from speaker_bases.evaluate.metrics import eer
 from speaker_bases.kaldi_feats.objects import read_matrix, read_vector
 
 

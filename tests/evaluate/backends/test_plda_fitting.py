@@ -201,7 +201,7 @@ def test_embeddings_of_another_length_are_refused(scored, capsys):
 
 def test_another_training_set_is_refused(scored, capsys):
     scored.system.configure(speakers=("t0", "t1"))
-    assert "train.scp:9: t2-0 is of none of the speakers" in refused(scored, capsys)
+    assert "train.scp:9: t2-0 is of t2, none of the speakers" in refused(scored, capsys)
 
 
 def test_embeddings_of_an_earlier_network_are_refused(scored, capsys):

@@ -35,7 +35,7 @@ def dirs(tmp_path, make_audio, monkeypatch) -> Path:
 
 
 def find(dirs: Path, *lists, **options):
-    return find_kaldi(dirs / "train", dirs / "test", *lists, **options)
+    return find_kaldi(dirs / "train", dirs / "test", lists, **options)
 
 
 def refusal(dirs: Path, *lists, **options) -> str:

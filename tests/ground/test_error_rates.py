@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
-from speaker_bases.evaluate.metrics import det_curve, eer, min_dcf
+from speaker_bases.error_rates import det_curve, eer, min_dcf
 
 
 @st.composite
