@@ -72,8 +72,10 @@ def read_training_set(run: RunDir, data_dir: Path) -> TrainingSet:
     return TrainingSet(speakers, names, embeddings[rows], np.array(labels))
 
 
-def training_inputs(run: RunDir, data_dir: Path) -> dict[str, str]:
-    """Digests of a training set's embeddings and of their speakers, for a stamp.
+def training_inputs(run: RunDir, data_dir: Path) -> dict[str, str | None]:
+    """Digests of a training set's embeddings, of their speakers and of the network, for a stamp.
+
+    The network's is None for embeddings that came without one.
 
     Args:
         run: a run with these embeddings (stage 3).
@@ -87,9 +89,14 @@ def training_inputs(run: RunDir, data_dir: Path) -> dict[str, str]:
     if not utt2spk.is_file():
         raise InputError(f"{utt2spk}: missing; run stage 0 first")
     made_by = (Stamp(run.embeddings_done(scp.stem), {}).read() or {}).get("made_by")
-    if made_by and run.embedder.is_file() and made_by != content_digest(run.embedder):
+    embedder = content_digest(run.embedder) if run.embedder.is_file() else None
+    if made_by and embedder and made_by != embedder:
         raise InputError(f"{scp}: embedded by an earlier network; run stage 3 again")
-    return {"embeddings": scp_digest(scp, read_table(scp)), "utt2spk": content_digest(utt2spk)}
+    return {
+        "embeddings": scp_digest(scp, read_table(scp)),
+        "utt2spk": content_digest(utt2spk),
+        "embedder": embedder,
+    }
 
 
 def _embeddings_of(run: RunDir, data_dir: Path) -> Path:
