@@ -42,7 +42,8 @@ systems=                    # which of conf/systems/*.yaml; without it those tha
 seeds="0"                   # one training for each system and seed
 data=data                   # data directories
 exp=exp                     # trained systems, scores and results
-nj=                         # parallel jobs of stages 0 and 1; without it one for each processor
+nj=                         # parallel jobs of stages 0 and 1, and of i-vectors; without it one for
+                            # each processor
 epochs=                     # instead of the corpus file's
 allow_missing=false         # true: go on without what is missing, with its count in every table: a
                             # corpus that is not complete, trials of utterances without features
@@ -167,7 +168,7 @@ set_train_command() { # RUN
   train_command=(python -m speaker_bases.train --system "$conf/systems/${system%/*}.yaml"
     --corpus "$conf/corpora/$corpus.yaml" --run "$1"
     --data-dir "$(kind_dir train "$(kind_of "${system%/*}")")"
-    --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} "${plugins[@]}" $train_opts)
+    --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} "${jobs[@]}" "${plugins[@]}" $train_opts)
 }
 
 if runs_stage 2; then
@@ -195,7 +196,7 @@ if runs_stage 3; then
     kind=$(kind_of "$(basename "$(dirname "$run")")")
     for set in test train; do
       run_logged "$run/log/embed.log" python -m speaker_bases.evaluate.embed --run "$run" \
-        --data-dir "$(kind_dir "$set" "$kind")" --name "$set" "${plugins[@]}"
+        --data-dir "$(kind_dir "$set" "$kind")" --name "$set" "${jobs[@]}" "${plugins[@]}"
     done
   done
 fi

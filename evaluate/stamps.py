@@ -68,7 +68,8 @@ def why_stale(run: RunDir, trials: TrialList, backend: str) -> str | None:
     if not score_stamp(run, trials, backend, embeddings).is_current():
         return "scored from other embeddings, back-end or trial list, or changed; run stage 4 again"
     embedded = Stamp(run.embeddings_done(embeddings), {}).read()
-    if embedded and run.embedder.is_file() and embedded["made_by"] != content_digest(run.embedder):
+    made_by = run.embedder_digest()
+    if embedded and made_by and embedded["made_by"] != made_by:
         return "embedded by an earlier training; run stages 3 and 4 again"
     return None
 

@@ -112,13 +112,17 @@ class TrainingData:
             InputError: there is one speaker only, no batch can be filled, or there are fewer other
                 speakers than `losses.hard_negative.num_negatives`.
         """
+        self.refuse_one_speaker()
+        self.batches(config, seed=0)
+        self.check_losses(config)
+
+    def refuse_one_speaker(self) -> None:
+        """Raise an InputError if there is one speaker only."""
         if len(self.speakers) < 2:
             raise InputError(
                 f"{self.reader.scp.with_name('utt2spk')}: one training speaker; telling speakers "
                 "apart takes two or more"
             )
-        self.batches(config, seed=0)
-        self.check_losses(config)
 
     def check_losses(self, config: dict[str, Any]) -> None:
         """Refuse settings of losses that do not fit the number of speakers; raises as `check`."""
