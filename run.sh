@@ -102,6 +102,8 @@ done
 . ./path.sh
 # shellcheck source=logged.sh
 . ./logged.sh
+# shellcheck source=kinds.sh
+. ./kinds.sh
 export USE_ACTIVE_ENV=$use_active_env USE_GPU=$gpu
 extras=
 [ "$corpus" != synthetic ] || extras=synthetic
@@ -120,16 +122,7 @@ jobs=(${nj:+--nj "$nj"})
 if [ "$audit" = true ]; then
   exec python -m speaker_bases.evaluate.audit --data "$data" --exp "$exp" "${jobs[@]}" "${plugins[@]}"
 fi
-# A system's kind of features, and where the features of a set are: see kaldi_feats/make_features.sh.
-kind_of() { # SYSTEM
-  local kind
-  kind=$(sed -n 's/^feature_kind: *\([a-z0-9_]*\).*/\1/p' "$conf/systems/$1.yaml")
-  echo "${kind:-fbank}"
-}
-kind_dir() { # SET KIND
-  if [ "$2" = fbank ]; then echo "$data/$1"; else echo "$data/$1_$2"; fi
-}
-kinds=$(for system in $systems; do kind_of "$system"; done | sort -u)
+kinds=$(for system in $systems; do kind_of "$conf" "$system"; done | sort -u)
 begin_stage() { echo "$(date +%H:%M:%S) stage $1: $2"; }
 runs_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
@@ -154,7 +147,7 @@ fi
 if runs_stage 1; then
   for kind in $kinds; do
     for set in train test; do
-      folder=$(kind_dir "$set" "$kind")
+      folder=$(kind_dir "$data/$set" "$kind")
       begin_stage 1 "features of $folder"
       run_logged "$folder/log/features.log" kaldi_feats/make_features.sh --kind "$kind" "${jobs[@]}" \
         --fbank-config "$fbank_config" --allow-missing "$allow_missing" $fbank_opts "$data/$set"
@@ -167,7 +160,7 @@ set_train_command() { # RUN
   local system=${1#"$exp/"}
   train_command=(python -m speaker_bases.train --system "$conf/systems/${system%/*}.yaml"
     --corpus "$conf/corpora/$corpus.yaml" --run "$1"
-    --data-dir "$(kind_dir train "$(kind_of "${system%/*}")")"
+    --data-dir "$(kind_dir "$data/train" "$(kind_of "$conf" "${system%/*}")")"
     --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} "${jobs[@]}" "${plugins[@]}" $train_opts)
 }
 
@@ -193,10 +186,10 @@ if runs_stage 3; then
   fi
   for run in "${runs[@]}"; do
     begin_stage 3 "embeddings of $run"
-    kind=$(kind_of "$(basename "$(dirname "$run")")")
+    kind=$(kind_of "$conf" "$(basename "$(dirname "$run")")")
     for set in test train; do
       run_logged "$run/log/embed.log" python -m speaker_bases.evaluate.embed --run "$run" \
-        --data-dir "$(kind_dir "$set" "$kind")" --name "$set" "${jobs[@]}" "${plugins[@]}"
+        --data-dir "$(kind_dir "$data/$set" "$kind")" --name "$set" "${jobs[@]}" "${plugins[@]}"
     done
   done
 fi

@@ -124,7 +124,7 @@ def calibrate(
         **asdict(calibration),
         "prior": prior,
         "backend": backend,
-        "network": content_digest(run.embedder) if run.embedder.is_file() else None,
+        "network": run.embedder_digest(),
         "learnt_from": _about(run, trials, backend),
         "judged_on": _about(run, judged, backend)
         | {"folds": folds if judged is trials else None}

@@ -77,6 +77,14 @@ class RunDir:
             return None
         return hashlib.sha256("".join(map(content_digest, parts)).encode()).hexdigest()
 
+    def refuse_no_network(self) -> None:
+        """Raise an InputError unless the run has a network."""
+        if self.embedder.is_file():
+            return
+        if "ivector" in self.read_config():
+            raise InputError(f"{self.path}: an i-vector system, and this takes a network")
+        raise InputError(f"{self.embedder}: missing; finish the training first (stage 2)")
+
     def cohort(self, name: str) -> Path:
         """The impostors that scores are normalised by."""
         return self.path / f"cohort.{name}.npz"

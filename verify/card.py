@@ -50,8 +50,7 @@ def card_of(run: "RunDir", dim: int, trial_list: str | None = None) -> dict:
     from ..files import content_digest
 
     config = run.read_config()
-    if not run.embedder.is_file():
-        raise InputError(f"{run.embedder}: missing; finish the training first (stage 2)")
+    run.refuse_no_network()
     fingerprint = content_digest(run.embedder)
     return {
         "format": FORMAT,

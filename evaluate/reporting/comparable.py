@@ -57,6 +57,7 @@ def _mined(num_negatives: int, network: str) -> dict[str, Any]:
 
 
 GIVEN = {
+    "ivector": {"ivector": {"components": 1024, "dim": 400}},
     "softmax": _system({"softmax": {}}, 0.0),
     "center": _system(_CENTER, 0.0),
     "am_softmax": _system({"am_softmax": {"scale": 5.0, "margin": 0.35}}, 1e-4),
@@ -67,7 +68,8 @@ GIVEN = {
     "vox2_proposed_h100": _mined(100, "table3"),
     "vox2_proposed_h50": _mined(50, "table3"),
 }
-"""What the paper gives for each system: Tables 1 to 4 and section 4.1."""
+"""What the paper gives for each system: Tables 1 to 4 and section 4.1. What it quotes of i-vectors
+is Nagrani et al.'s, VoxCeleb: a large-scale speaker identification dataset, Interspeech 2017."""
 
 PRINTED = {"reduction": "sum", "scale": 1.0, "weight": 1.0, "init_weight": 10.0, "init_bias": -5.0}
 """The settings of losses that follow from the equations as printed (GE2E's: Wan et al. 2018)."""
@@ -116,6 +118,13 @@ def what_makes_it_another(config: dict, corpus: str) -> list[str]:
     ):
         if there != wanted:
             found.append(f"{there} of {wanted:,} {what}")
+    if "ivector" in given:
+        sizes = config.get("ivector", {})
+        return found + [
+            f"ivector.{key} {sizes.get(key)}, not {wanted}"
+            for key, wanted in given["ivector"].items()
+            if sizes.get(key) != wanted
+        ]
     features = config.get("features", {})
     for name, wanted in (FEATURES | KALDIS).items():
         if features.get(name) != wanted:
@@ -151,6 +160,8 @@ def _set_otherwise(config: dict, plain: dict[str, Any]) -> Iterator[str]:
 
 def where_the_paper_is_otherwise_or_silent(config: dict) -> list[str]:
     """What to name beside a comparable run: settings that are not the equations as printed."""
+    if "ivector" in config:
+        return _where_ivectors_are_otherwise(config)
     given = GIVEN[config["system"]]["losses"]
     found = []
     for name, settings in config.get("losses", {}).items():
@@ -163,3 +174,15 @@ def where_the_paper_is_otherwise_or_silent(config: dict) -> list[str]:
         found.append("no dither")
     found.append(f"{config.get('epochs')} epochs of crops of {config.get('crop_frames')} frames")
     return found
+
+
+def _where_ivectors_are_otherwise(config: dict) -> list[str]:
+    """Nagrani et al. have 13 cepstra, normalise mean and variance, and say nothing of the rest."""
+    settings, features = config["ivector"], config["features"]
+    iterations = [settings[f"{part}_iterations"] for part in ("diagonal", "full", "extractor")]
+    return [
+        f"{features['num-ceps']} cepstra (13) and {settings['delta_order']} orders of deltas",
+        f"a sliding mean over {settings['cmn_window']} frames (mean and variance)",
+        "voiced frames",
+        "{} and {} iterations of mixtures (10), {} of the extractor".format(*iterations),
+    ]

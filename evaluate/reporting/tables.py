@@ -66,7 +66,7 @@ def _list_section(
     if calibrated:
         header += ["C_llr", "min C_llr", "DCF p=0.01", "DCF p=0.05"]
     by_system = {s: list(g) for s, g in groupby(results, key=lambda r: r.row["system"])}
-    losses = {row.system: row.loss for row in rows_of(corpus)}
+    losses = {r.system: r.loss for r in rows_of(corpus) if r.backend in ("", backend)}
     rows = []
     for system in sorted(by_system.keys() | losses, key=position):
         if system in by_system:
@@ -157,12 +157,16 @@ def paper_section(
                 gains = ("", "")
             notes = "; ".join(differences.get(row.system, []))
             rows.append([row.title, row.loss, name, f"{eer:.2f}", cell, *gains, notes])
+    others = [
+        f"{row.title.partition(' (')[0]} by {row.backend}" for row in TABLES[table] if row.backend
+    ]
+    but = f" ({', '.join(others)})" if others else ""
     header = ["system", "loss", "trial list", "the paper's EER %", "ours"]
     header += ["the paper's gain over centre, %", "ours", "differs from the paper"]
     return [
         Heading(f"The paper's Table {table}"),
         Paragraph(
-            f"Heo et al. 2019, Table {table}, scored by {backend}. Ours: mean over seeds. A run "
+            f"Heo et al. 2019, Table {table}, scored by {backend}{but}. Ours: mean over seeds. A run "
             "that differs in what the paper gives has no number here."
         ),
         Table(header, rows, numeric=frozenset({3, 4, 5, 6})),

@@ -48,7 +48,7 @@ def feature_settings(data_dir: str | os.PathLike) -> dict[str, str]:
     Raises:
         InputError: the directory has no record of the feature stage.
     """
-    kind, path = _record_of(Path(data_dir))
+    kind, path = kind_and_record(data_dir)
     settings = {} if kind is FBANK else {KIND: kind.name}
     settings |= {
         name: option_text(value)
@@ -67,7 +67,9 @@ def feature_settings(data_dir: str | os.PathLike) -> dict[str, str]:
     return settings
 
 
-def _record_of(folder: Path) -> tuple[FeatureKind, Path]:
+def kind_and_record(data_dir: str | os.PathLike) -> tuple[FeatureKind, Path]:
+    """The kind of a data directory's features, and its record; raises as `feature_settings`."""
+    folder = Path(data_dir)
     for kind in KINDS.values():
         path = folder / f"{kind.name}.conf"
         if path.is_file():
