@@ -157,9 +157,8 @@ def paper_section(
                 gains = ("", "")
             notes = "; ".join(differences.get(row.system, []))
             rows.append([row.title, row.loss, name, f"{eer:.2f}", cell, *gains, notes])
-    others = [
-        f"{row.title.partition(' (')[0]} by {row.backend}" for row in TABLES[table] if row.backend
-    ]
+    other = [row for row in TABLES[table] if row.backend]
+    others = [f"{row.title.partition(' (')[0]} by {row.backend}" for row in other]
     but = f" ({', '.join(others)})" if others else ""
     header = ["system", "loss", "trial list", "the paper's EER %", "ours"]
     header += ["the paper's gain over centre, %", "ours", "differs from the paper"]
