@@ -165,8 +165,8 @@ def paper_section(
     return [
         Heading(f"The paper's Table {table}"),
         Paragraph(
-            f"Heo et al. 2019, Table {table}, scored by {backend}{but}. Ours: mean over seeds. A run "
-            "that differs in what the paper gives has no number here."
+            f"Heo et al. 2019, Table {table}, scored by {backend}{but}. Ours: mean over seeds. "
+            "A run that differs in what the paper gives has no number here."
         ),
         Table(header, rows, numeric=frozenset({3, 4, 5, 6})),
     ]
