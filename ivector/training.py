@@ -102,10 +102,15 @@ class Training:
 
     def finish(self) -> None:
         """Train to the end, and put ``final.dubm``, ``final.ubm`` and ``final.ie`` in place."""
-        run, models = self._run, (self._diagonal, self._full, self._extractor)
-        finals = (run.diagonal_mixture, run.mixture, run.extractor)
-        for kind, path, model in zip((DIAGONAL, FULL, EXTRACTOR), finals, models, strict=True):
-            kind.write(path, model)
+        run, settings = self._run, self._settings
+        _ = self._diagonal, self._full, self._extractor
+        for kind, number, path in (
+            (DIAGONAL, settings.diagonal_iterations, run.diagonal_mixture),
+            (FULL, settings.full_iterations, run.mixture),
+            (EXTRACTOR, settings.extractor_iterations, run.extractor),
+        ):
+            with atomic_write(path, "wb") as file:
+                file.write(self._file(kind, number).read_bytes())
 
     @cached_property
     def _start(self) -> DiagonalMixture:
@@ -121,7 +126,8 @@ class Training:
                 self._each,
             )
 
-        return self._iterated(DIAGONAL, 0, 0, begin, None)
+        _, there = self._last_there(DIAGONAL, 0)
+        return self._kept(DIAGONAL, 0, begin()) if there is None else there
 
     @cached_property
     def _diagonal(self) -> DiagonalMixture:
@@ -133,16 +139,20 @@ class Training:
 
     @cached_property
     def _full(self) -> FullMixture:
+        def begin() -> FullMixture:
+            return self._kept(FULL, 0, FullMixture.of(self._diagonal))
+
         def iterate(mixture: FullMixture, desc: str) -> FullIteration:
             return self._passes.mixture_iteration(FullIteration, mixture, self._diagonal, desc)
 
         before, last = self._settings.diagonal_iterations, self._settings.full_iterations
-        return self._iterated(FULL, last, before, lambda: FullMixture.of(self._diagonal), iterate)
+        return self._iterated(FULL, last, before, begin, iterate)
 
     @cached_property
     def _extractor(self) -> Extractor:
         def begin() -> Extractor:
-            return initial_extractor(self._full, self._settings.dim, self._random("extractor"))
+            start = initial_extractor(self._full, self._settings.dim, self._random("extractor"))
+            return self._kept(EXTRACTOR, 0, start)
 
         def iterate(extractor: Extractor, desc: str) -> ExtractorIteration:
             moments, folder = self._posteriors, self._run.posteriors
@@ -175,19 +185,18 @@ class Training:
             kind: of the model.
             last: iteration.
             before: iterations of other models, for the log.
-            begin: makes the model before the first iteration.
+            begin: makes the model before the first iteration, and keeps it.
             iterate: from a model and a description to an iteration of it.
         """
         there, model = self._last_there(kind, last)
         if model is None:
             model = begin()
-            self._keep(kind, 0, model)
         for number in range(there + 1, last + 1):
             iteration = iterate(model, f"{kind.title} {number}/{last}")
+            self._say_what_starves(kind, number, iteration.starved())
             model, loss = iteration.updated(), -iteration.objective()
-            self._warn_of_starved(kind, number, iteration.starved())
             self._log.add(before + number, loss)
-            self._keep(kind, number, model)
+            model = self._kept(kind, number, model)
             log.info("%s: %.4f a frame before it", self._file(kind, number), -loss)
         return model
 
@@ -197,14 +206,15 @@ class Training:
                 return number, kind.read(self._file(kind, number))
         return 0, None
 
-    def _keep(self, kind: Kind, number: int, model: Any) -> None:
-        stamp = self._stamp(kind, number)
-        if not stamp.is_current():
-            with stamp.renew():
-                kind.write(self._file(kind, number), model)
+    def _kept(self, kind: Kind, number: int, model: Any) -> Any:
+        """Write a model; returns it as it is read, which differs in the last bits."""
+        stamp, file = self._stamp(kind, number), self._file(kind, number)
+        with stamp.renew():
+            kind.write(file, model)
         if number > 1 or (number == 1 and kind is not DIAGONAL):  # 0.dubm goes on selecting
             for path in (self._stamp(kind, number - 1).path, self._file(kind, number - 1)):
                 path.unlink(missing_ok=True)
+        return kind.read(file)
 
     def _file(self, kind: Kind, number: int) -> Path:
         return self._run.iteration(f"{number}.{kind.suffix}")
@@ -213,15 +223,20 @@ class Training:
         file = self._file(kind, number)
         return Stamp(self._run.iteration_done(file.name), self._inputs, [file])
 
-    def _warn_of_starved(self, kind: Kind, number: int, starved: np.ndarray) -> None:
+    def _say_what_starves(self, kind: Kind, number: int, starved: np.ndarray) -> None:
+        """Warn of components that stay as they are; raise an InputError if all would."""
+        file, components = self._file(kind, number), self._settings.components
+        remedy = "have too few frames to be estimated; lower ivector.components"
+        if len(starved) == components:
+            raise InputError(f"{file}: all of the {components} components {remedy}")
         if len(starved):
             log.warning(
-                "%s: %d of %d components have too few frames, the first being number %d, and stay "
-                "as they are; fewer would do: lower ivector.components",
-                self._file(kind, number),
+                "%s: %d of the %d components, the first of them number %d, %s",
+                file,
                 len(starved),
-                self._settings.components,
+                components,
                 starved[0],
+                remedy,
             )
 
 
