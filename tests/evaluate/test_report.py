@@ -6,6 +6,7 @@ The corpus has 4 speakers of 3 utterances: 66 trials, 12 of them target.
 import copy
 import csv
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from speaker_bases.evaluate.calibrate import main as calibrate
 from speaker_bases.evaluate.report import main
 from speaker_bases.evaluate.reporting.comparable import FEATURES, GIVEN, KALDIS, TRAINING_SETS
 from speaker_bases.evaluate.score import main as score
+from speaker_bases.ivector.settings import Settings
 from speaker_bases.kaldi_feats.data_dir import write_table
 from speaker_bases.kaldi_feats.prepared import WITHOUT_FEATURES
 from speaker_bases.kaldi_feats.trials import PUBLISHED_SIZES
@@ -176,9 +178,30 @@ def test_the_papers_table_beside_voxceleb1(run, make_system, trial_list, small_o
     assert f"| softmax | L_S | vox1-o | 7.78 | {'25.00' if same_list else 'not run'} |" in papers
     assert "| Proposed 2 | L_H + L_BC | vox1-o | 5.55 | not run |" in papers
     assert (
-        "| i-vector PLDA (as reported by Nagrani et al. 2017) | - | vox1-o | 8.80 | - |" in papers
+        "| i-vector PLDA (as reported by Nagrani et al. 2017) | - | vox1-o | 8.80 | not run |"
+        in papers
     )
     assert "Synthetic" not in text
+
+
+def test_the_i_vector_row_is_scored_by_plda(run, make_system, small_official_lists):
+    """And is no number of the paper's with other sizes."""
+    run.corpus.write_trials("vox1-o", run.corpus.all_pairs())
+    config = the_papers("ivector")
+    config["features"] = {"kind": "mfcc", "num-ceps": "20"}
+    system = make_system("ivector", **config | {"ivector": asdict(Settings())})
+    for backend in ("plda", "cosine"):
+        system.write_scores("vox1-o", rows(run.corpus, 3), backend=backend)
+    other = make_system("smaller", **config | {"ivector": asdict(Settings(components=512))})
+    other.write_scores("vox1-o", rows(run.corpus, 6), backend="plda")
+    assert run("voxceleb1") == 0
+    paper = {(row["system"], row["backend"]): row["paper_eer_percent"] for row in results(run)}
+    assert paper[("ivector", "plda")] == "8.8"
+    assert paper[("ivector", "cosine")] == paper[("smaller", "plda")] == ""
+    text = (run.exp / "RESULTS.md").read_text()
+    row = "| i-vector PLDA (as reported by Nagrani et al. 2017) | - | vox1-o | 8.80 | 25.00 |"
+    assert row in text and "20 cepstra (13) and 2 orders of deltas" in text
+    assert "ivector.components 512, not 1024" in text
 
 
 def test_dropped_trials_are_counted_and_have_no_number_of_the_papers(
