@@ -22,6 +22,9 @@ from .threads import Each
 BLOCK = 8192
 """Frames whose likelihoods under all components are held at a time."""
 
+LARGEST_SLICE, SLICES_OF_A_SMALL_CORPUS = 32, 64
+"""Recordings that a thread works on at a time; not a matter of how many threads there are."""
+
 SLICES_AT_A_TIME = 8
 """Of statistics that are added up at a time: 256 recordings, as large as memory allows."""
 
@@ -34,21 +37,29 @@ class Passes:
         utterances: which of them.
         settings: of the system.
         each: a `map`, which may work in threads.
+        slice_size: recordings that a thread works on at a time; by their number if None.
     """
 
     def __init__(
-        self, recordings: Recordings, utterances: list[str], settings: Settings, each: Each
+        self,
+        recordings: Recordings,
+        utterances: list[str],
+        settings: Settings,
+        each: Each,
+        slice_size: int | None = None,
     ):
         self.recordings = recordings
         self.utterances = utterances
-        self.slices = recordings.slices(utterances)
+        few = max(len(utterances) // SLICES_OF_A_SMALL_CORPUS, 1)
+        size = slice_size or min(few, LARGEST_SLICE)
+        self.slices = [utterances[at : at + size] for at in range(0, len(utterances), size)]
         self._settings = settings
-        self._each = each
+        self.each = each
 
     def over_slices(self, function, desc: str) -> Iterator:
         """A function's result for each slice, in their order, with the progress shown."""
         with progress(total=len(self.utterances), desc=desc, unit="utt") as bar:
-            for names, result in zip(self.slices, self._each(function, self.slices), strict=True):
+            for names, result in zip(self.slices, self.each(function, self.slices), strict=True):
                 bar.update(len(names))
                 yield result
 
@@ -132,7 +143,7 @@ class Passes:
 
         total = 0.0
         with progress(total=len(self.utterances), desc="posteriors", unit="utt") as bar:
-            for number, moments in enumerate(self._each(part, enumerate(self.slices))):
+            for number, moments in enumerate(self.each(part, enumerate(self.slices))):
                 bar.update(len(self.slices[number]))
                 total = total + moments
         return total
@@ -178,7 +189,7 @@ class Passes:
         with progress(total=len(self.utterances), desc=desc, unit="utt") as bar:
             for begin in range(0, len(numbered), SLICES_AT_A_TIME):
                 some = numbered[begin : begin + SLICES_AT_A_TIME]
-                total.add(Statistics.joined(list(self._each(statistics, some))), self._each)
+                total.add(Statistics.joined(list(self.each(statistics, some))), self.each)
                 bar.update(sum(len(names) for _, names in some))
         return total
 
@@ -194,7 +205,7 @@ class Passes:
             posteriors = self._posteriors(mixture, features)
             return extractor.ivectors(Statistics.of_several(features, posteriors))
 
-        yield from zip(self.slices, self._each(part, self.slices), strict=True)
+        yield from zip(self.slices, self.each(part, self.slices), strict=True)
 
 
 def blocks(features: np.ndarray) -> list[np.ndarray]:

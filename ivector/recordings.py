@@ -10,9 +10,6 @@ from ..kaldi_feats.mfcc.frames import ivector_features
 from ..kaldi_feats.reader import FeatureReader, VectorReader
 from .settings import Settings
 
-LARGEST_SLICE, SLICES_OF_A_SMALL_CORPUS = 32, 64
-"""Recordings that a thread works on at a time; not a matter of how many threads there are."""
-
 
 class Recordings:
     """Cepstra and voiced frames, as what i-vectors are of.
@@ -68,8 +65,3 @@ class Recordings:
         self.cepstra.of_shape(utterance, len(cepstra), self._cepstra)
         s = self._settings
         return ivector_features(cepstra, voiced, s.delta_window, s.delta_order, s.cmn_window)
-
-    def slices(self, utterances: list[str]) -> list[list[str]]:
-        """Some of the recordings, in parts that a thread works on at a time."""
-        size = min(max(len(utterances) // SLICES_OF_A_SMALL_CORPUS, 1), LARGEST_SLICE)
-        return [utterances[at : at + size] for at in range(0, len(utterances), size)]
