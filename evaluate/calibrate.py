@@ -15,6 +15,7 @@ from ..files import atomic_write, content_digest
 from ..lock import locked
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
+from .backends import BACKENDS
 from .calibration import (
     FOLDS,
     actual_dcf,
@@ -124,6 +125,7 @@ def calibrate(
         **asdict(calibration),
         "prior": prior,
         "backend": backend,
+        "made_of": BACKENDS.find(backend).made_of(run),
         "network": content_digest(run.embedder) if run.embedder.is_file() else None,
         "learnt_from": _about(run, trials, backend),
         "judged_on": _about(run, judged, backend)

@@ -36,6 +36,7 @@ def export(
     file_format: str = "onnx",
     trial_list: str | None = None,
     data_dir: Path | None = None,
+    backend: str | None = None,
 ) -> dict[int, float]:
     """Write a run's network, and compare what it computes with the run's own.
 
@@ -49,6 +50,7 @@ def export(
         trial_list: whose calibration goes along; see `card_of`.
         data_dir: a data directory with features, some of whose utterances are compared; noise of
             several lengths if None.
+        backend: what compares the embeddings; see `card_of`.
 
     Returns:
         The largest difference between the two embeddings at unit length, by number of frames.
@@ -60,7 +62,7 @@ def export(
     path = Path(path)
     network = load_embedder(run).backbone
     network(np.zeros((1, 32, network.input_shape[-1]), np.float32))  # exporters need a first call
-    card = card_of(run, int(network.output_shape[-1]), trial_list)
+    card = card_of(run, int(network.output_shape[-1]), trial_list, backend)
     samples = _utterances(data_dir) if data_dir else _noise(network.input_shape[-1])
     with tempfile.TemporaryDirectory(dir=_folder(path), prefix=".export.") as folder:
         made = Path(folder) / path.name

@@ -37,30 +37,67 @@ class Model(Protocol):
         """
 
 
-def load(path: str | os.PathLike, trial_list: str | None = None) -> Model:
+def load(
+    path: str | os.PathLike,
+    trial_list: str | None = None,
+    backend: str | None = None,
+    calibrated: bool = True,
+) -> Model:
     """Load a run's folder, or an exported ``.onnx`` file.
 
     Args:
         path: the folder or file.
         trial_list: of a run, the list whose calibration is taken; see `card_of`.
+        backend: of a run, what compares its embeddings; see `card_of`.
+        calibrated: of a run, whether a calibration is looked for.
 
     Raises:
-        InputError: it is neither, or not complete, or damaged.
+        InputError: it is neither, or not complete, or damaged; or a list or back-end is named for
+            an exported model, which has its own.
     """
     path = Path(path)
     if path.is_dir():
         from ..run_dir import RunDir
 
-        return KerasModel(RunDir(path), trial_list)
-    if path.suffix == ".onnx":
-        return OnnxModel(path)
-    raise InputError(f"{path}: neither a run's folder nor an .onnx file")
+        return KerasModel(RunDir(path), trial_list, backend, calibrated)
+    if path.suffix != ".onnx":
+        raise InputError(f"{path}: neither a run's folder nor an .onnx file")
+    if trial_list or backend:
+        raise InputError(
+            f"{path}: an exported model has one back-end and one list's calibration inside; name "
+            "them when it is exported"
+        )
+    return OnnxModel(path)
+
+
+def fingerprint(path: str | os.PathLike) -> str:
+    """Of a run's network or an exported one, without loading Keras.
+
+    Raises:
+        InputError: as `load`.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return load(path).card["fingerprint"]
+    from ..files import content_digest
+    from ..run_dir import RunDir
+
+    embedder = RunDir(path).embedder
+    if not embedder.is_file():
+        raise InputError(f"{embedder}: missing; finish the training first (stage 2)")
+    return content_digest(embedder)
 
 
 class KerasModel:
     """The network of a trained run; see `Model`."""
 
-    def __init__(self, run: "RunDir", trial_list: str | None = None):
+    def __init__(
+        self,
+        run: "RunDir",
+        trial_list: str | None = None,
+        backend: str | None = None,
+        calibrated: bool = True,
+    ):
         from ..backend import check_backend, load_keras
 
         check_backend()
@@ -70,7 +107,8 @@ class KerasModel:
 
         self._embedder = load_embedder(run)
         self._padded_length = padded_length
-        self.card = card_of(run, int(self._embedder.backbone.output_shape[-1]), trial_list)
+        dim = int(self._embedder.backbone.output_shape[-1])
+        self.card = card_of(run, dim, trial_list, backend, calibrated)
 
     def embed(self, features: np.ndarray) -> np.ndarray:
         frames = len(features)

@@ -11,6 +11,7 @@ from ..command_line import InputError
 from ..evaluate.operating_points import NAMED
 from .front_end import Audio, FrontEnd
 from .models import Model, load
+from .scorers import load_scorer
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Decision:
 
     Attributes:
         same: whether they are taken to be of one speaker: the score reaches the threshold.
-        score: the cosine of the two embeddings.
+        backend: what compares the embeddings, one of `scorers.NAMES`.
+        score: of the two embeddings, by the back-end.
         threshold: what it is held against.
         threshold_from: where that comes from: a point of a named list, or the caller.
         llr: natural logarithm of how much likelier the score is if they are of one speaker than
@@ -42,6 +44,7 @@ class Decision:
     """
 
     same: bool
+    backend: str
     score: float
     threshold: float
     threshold_from: str
@@ -74,12 +77,19 @@ class Verifier:
     def __init__(self, model: Model):
         self.model = model
         self.card = model.card
+        self.scorer = load_scorer(self.card["backend"], self.card["dim"], "the model card")
         self._front_end = FrontEnd(self.card["features"])
 
     @classmethod
-    def load(cls, path: str | os.PathLike, trial_list: str | None = None) -> "Verifier":
+    def load(
+        cls,
+        path: str | os.PathLike,
+        trial_list: str | None = None,
+        backend: str | None = None,
+        calibrated: bool = True,
+    ) -> "Verifier":
         """Load a run's folder or an exported ``.onnx`` file; see `models.load`."""
-        return cls(load(path, trial_list))
+        return cls(load(path, trial_list, backend, calibrated))
 
     def embed(self, audio: Iterable[Audio]) -> np.ndarray:
         """The embeddings of recordings, as stage 3 computes them: (recordings, dim) float32.
@@ -106,7 +116,7 @@ class Verifier:
         Args:
             first: a file, or samples and their rate.
             second: the other.
-            threshold: of the cosine; the calibration's, at `point`, if None.
+            threshold: of the score; the calibration's, at `point`, if None.
             point: one of `operating_points.NAMED`.
             prior: probability that they are of one speaker, before they are heard.
 
@@ -114,15 +124,24 @@ class Verifier:
             InputError: a recording cannot be used, or there is neither a threshold nor a
                 calibration.
         """
-        if not 0 < prior < 1:
-            raise InputError(f"a prior is a number between 0 and 1, not {prior}")
+        _check_prior(prior)
         limit, source = self.threshold(threshold, point)
         one, warnings = self.embed_one(first)
         other, more = self.embed_one(second)
-        return self.decide(_cosine(one, other), limit, source, prior, [*warnings, *more])
+        return self.decide(self.score(one[None], other), limit, source, prior, [*warnings, *more])
+
+    def score(self, enrolled: np.ndarray, tested: np.ndarray) -> float:
+        """The score of a recording against a speaker.
+
+        Args:
+            enrolled: (utterances, dim), embeddings of the speaker.
+            tested: (dim,), the embedding of the recording.
+        """
+        voices = self.scorer.enrol(enrolled, np.array([len(enrolled)]))
+        return float(voices.scores(tested)[0])
 
     def threshold(self, given: float | None = None, point: str = "eer") -> tuple[float, str]:
-        """A threshold of the cosine, and where it comes from.
+        """A threshold of the score, and where it comes from.
 
         Raises:
             InputError: there is neither a given one nor a calibration, or no such point.
@@ -133,9 +152,10 @@ class Verifier:
             return float(given), "given"
         calibration = self.card["calibration"]
         if calibration is None:
+            name = self.card["backend"]["name"]
             raise InputError(
-                "no calibration, and so no threshold: give one, or calibrate the run first "
-                "(python -m speaker_bases.evaluate.calibrate)"
+                f"no calibration of {name} scores, and so no threshold: give one, or calibrate the "
+                f"run first (python -m speaker_bases.evaluate.calibrate --backend {name})"
             )
         if point not in NAMED:
             raise InputError(f"no such point {point!r}; there are {', '.join(NAMED)}")
@@ -151,7 +171,12 @@ class Verifier:
         prior: float = 0.5,
         warnings: Iterable[str] = (),
     ) -> Decision:
-        """What is said of a score; see `Decision`."""
+        """What is said of a score; see `Decision`.
+
+        Raises:
+            InputError: the prior is none.
+        """
+        _check_prior(prior)
         calibration = self.card["calibration"]
         llr = probability = accept = reject = None
         if calibration is not None:
@@ -163,6 +188,7 @@ class Verifier:
             )
         return Decision(
             same=score >= threshold,
+            backend=self.card["backend"]["name"],
             score=score,
             threshold=threshold,
             threshold_from=threshold_from,
@@ -188,10 +214,9 @@ class Verifier:
         return embedding, features.warnings
 
 
-def _cosine(one: np.ndarray, other: np.ndarray) -> float:
-    one, other = one.astype(np.float64), other.astype(np.float64)
-    cosine = one @ other / (np.linalg.norm(one) * np.linalg.norm(other))
-    return float(np.clip(cosine, -1.0, 1.0))
+def _check_prior(prior: float) -> None:
+    if not 0 < prior < 1:
+        raise InputError(f"a prior is a number between 0 and 1, not {prior}")
 
 
 def _sigmoid(x: float) -> float:

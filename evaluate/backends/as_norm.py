@@ -15,7 +15,7 @@ from ...stamp import Stamp
 from ..scoring.as_norm import AsNormScorer, as_norm
 from ..scoring.enrolment import unit
 from ..speaker_space import load_bases
-from ..training_set import read_training_set
+from ..training_set import read_training_set, training_inputs
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +41,14 @@ class AsNorm:
                 `top` is no number of impostors.
         """
         path, done = run.cohort(self.cohort), run.cohort_done(self.cohort)
-        source = run.model
         if self.cohort == "means":
-            source = run.embeddings(train_dir.resolve().name).with_suffix(".ark")
-        if not source.is_file():
-            stage = 3 if self.cohort == "means" else 2
-            raise InputError(f"{source}: missing; run stage {stage} first")
-        stamp = Stamp(done, {"source": content_digest(source)} | dict(settings), [path])
+            inputs = training_inputs(run, train_dir)
+        elif run.model.is_file():
+            embedder = content_digest(run.embedder) if run.embedder.is_file() else None
+            inputs = {"model": content_digest(run.model), "embedder": embedder}
+        else:
+            raise InputError(f"{run.model}: missing; run stage 2 first")
+        stamp = Stamp(done, inputs | dict(settings), [path])
         if stamp.is_current():
             return
         if self.cohort == "bases" and run.read_config().get("similarity") == "dot":
