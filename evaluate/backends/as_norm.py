@@ -47,7 +47,10 @@ class AsNorm:
             embedder = content_digest(run.embedder) if run.embedder.is_file() else None
             inputs = {"model": content_digest(run.model), "embedder": embedder}
         else:
-            raise InputError(f"{run.model}: missing; run stage 2 first")
+            raise InputError(
+                f"{run.model}: missing, and with it the bases; run stage 2 first, or take "
+                "--backend as-norm-means"
+            )
         stamp = Stamp(done, inputs | dict(settings), [path])
         if stamp.is_current():
             return
