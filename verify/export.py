@@ -104,6 +104,7 @@ def _write(network: keras.Model, path: Path, file_format: str, card: dict) -> No
     bands = network.input_shape[-1]
     batch = None if file_format == "saved_model" else 1
     signature = [keras.InputSpec(shape=(batch, None, bands), dtype="float32", name="features")]
+    logging.getLogger("tf2onnx").setLevel(logging.WARNING)
     try:
         if file_format == "onnx":
             import onnx
@@ -125,7 +126,8 @@ def _runner(path: Path, file_format: str):
     if file_format == "onnx":
         from .models import OnnxModel
 
-        return OnnxModel(path).embed
+        embed = OnnxModel(path).embed
+        return lambda features: embed([features])[0]
     if file_format == "saved_model":
         import tensorflow as tf
 

@@ -88,10 +88,16 @@ class FrontEnd:
         return Features(subtract_sliding_mean(values, self.window), seconds, warnings)
 
 
+def name_of(audio: Audio) -> str:
+    """What a recording is called in messages."""
+    return "the array" if isinstance(audio, tuple) else os.fspath(audio)
+
+
 def _read(audio: Audio) -> tuple[Recording, str]:
+    name = name_of(audio)
     if isinstance(audio, tuple):
-        return _of_array(*audio), "the array"
-    path, name = os.path.abspath(audio), os.fspath(audio)
+        return _of_array(*audio), name
+    path = os.path.abspath(audio)
     if not os.path.isfile(path):
         raise InputError(f"{name}: no such file")
     if os.path.splitext(path)[1].lower() in CONVERTED or not _libsndfile_knows(path):

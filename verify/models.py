@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +18,10 @@ CARD = "speaker_bases"
 """The key of the model card in an ONNX file's metadata."""
 
 
+BATCH_FRAMES = 20_000
+"""Padded frames that go through a run's network at a time."""
+
+
 class Model(Protocol):
     """A network that embeds.
 
@@ -26,14 +31,14 @@ class Model(Protocol):
 
     card: dict
 
-    def embed(self, features: np.ndarray) -> np.ndarray:
-        """The embedding of one utterance.
+    def embed(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """The embeddings of utterances.
 
         Args:
-            features: (frames, bands) float32.
+            features: of each one, (frames, bands) float32.
 
         Returns:
-            (dim,) float32.
+            (utterances, dim) float32.
         """
 
 
@@ -103,19 +108,26 @@ class KerasModel:
         check_backend()
         load_keras()
         from ..evaluate.embedder import load_embedder
-        from ..kaldi_feats.batches import padded_length
+        from ..kaldi_feats.batches import plan_batches
 
+        self._plan_batches = plan_batches
         self._embedder = load_embedder(run)
-        self._padded_length = padded_length
         dim = int(self._embedder.backbone.output_shape[-1])
         self.card = card_of(run, dim, trial_list, backend, calibrated)
 
-    def embed(self, features: np.ndarray) -> np.ndarray:
-        frames = len(features)
-        padded = np.zeros((1, self._padded_length(frames), features.shape[1]), np.float32)
-        padded[0, :frames] = features
-        lengths = np.array([frames], np.int32)
-        return np.asarray(self._embedder.predict_on_batch([padded, lengths]))[0]
+    def embed(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """See `Model`; utterances of like lengths go through the network together."""
+        embeddings = np.empty((len(features), self.card["dim"]), np.float32)
+        num_frames = {number: len(each) for number, each in enumerate(features)}
+        for plan in self._plan_batches(num_frames, BATCH_FRAMES):
+            padded = np.zeros((plan.rows, plan.frames, features[0].shape[1]), np.float32)
+            lengths = np.ones(plan.rows, np.int32)
+            for row, number in enumerate(plan.utterances):
+                padded[row, : num_frames[number]] = features[number]
+                lengths[row] = num_frames[number]
+            rows = np.asarray(self._embedder.predict_on_batch([padded, lengths]))
+            embeddings[plan.utterances] = rows[: len(plan.utterances)]
+        return embeddings
 
 
 class OnnxModel:
@@ -144,5 +156,7 @@ class OnnxModel:
         self.card = check_card(card, path)
         self._input = self._session.get_inputs()[0].name
 
-    def embed(self, features: np.ndarray) -> np.ndarray:
-        return self._session.run(None, {self._input: features[None].astype(np.float32)})[0][0]
+    def embed(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """See `Model`; one utterance at a time, as an exported network knows no padding."""
+        rows = [self._session.run(None, {self._input: each[None]})[0][0] for each in features]
+        return np.stack(rows)

@@ -1,5 +1,6 @@
 """Whether two recordings are of one speaker, and how sure that is."""
 
+import itertools
 import math
 import os
 from collections.abc import Iterable
@@ -9,9 +10,12 @@ import numpy as np
 
 from ..command_line import InputError
 from ..evaluate.operating_points import NAMED
-from .front_end import Audio, FrontEnd
+from .front_end import Audio, FrontEnd, name_of
 from .models import Model, load
 from .scorers import load_scorer
+
+TOGETHER = 64
+"""Recordings whose features are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,11 @@ class Verifier:
         Raises:
             InputError: one cannot be read, is too short or silent.
         """
-        rows = [self.embed_one(each)[0] for each in audio]
-        return np.stack(rows) if rows else np.empty((0, self.card["dim"]), np.float32)
+        rows = [np.empty((0, self.card["dim"]), np.float32)]
+        audio = iter(audio)
+        while some := list(itertools.islice(audio, TOGETHER)):
+            rows.append(self._embedded(some, [self._front_end(each).values for each in some]))
+        return np.concatenate(rows)
 
     def verify(
         self,
@@ -208,10 +215,15 @@ class Verifier:
             InputError: as `embed`.
         """
         features = self._front_end(audio)
-        embedding = self.model.embed(features.values)
-        if not (np.isfinite(embedding).all() and embedding.any()):
-            raise InputError(f"{audio}: its embedding has no direction; look at the recording")
-        return embedding, features.warnings
+        return self._embedded([audio], [features.values])[0], features.warnings
+
+    def _embedded(self, audio: list[Audio], features: list[np.ndarray]) -> np.ndarray:
+        embeddings = self.model.embed(features)
+        bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1) | ~embeddings.any(axis=1))
+        if len(bad):
+            name = name_of(audio[bad[0]])
+            raise InputError(f"{name}: its embedding has no direction; look at the recording")
+        return embeddings
 
 
 def _check_prior(prior: float) -> None:
