@@ -9,9 +9,10 @@ from ..command_line import InputError, run_tool
 from ..evaluate.operating_points import NAMED
 from ..registry import add_plugin_option, load_plugins
 from . import scorers
+from .lines import card_lines, decision_lines, warning_lines
 from .models import fingerprint
 from .store import VoiceStore
-from .verifier import Decision, Rate, Verifier
+from .verifier import Verifier
 from .voices import EnrolledVoices
 
 SAME, DIFFERENT, ERROR = 0, 1, 2
@@ -59,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
         commands.choices[name].add_argument(
             "--store", type=Path, required=True, help="file of enrolled voices (SQLite)"
         )
+
+    card = _command(commands, "card", _card, "what a model is, and what it is not to be used for")
+    card.add_argument("--list", help="of a run: the list whose calibration is taken")
+    _add_backend(card)
 
     export = commands.add_parser("export", help="write the network for use without Keras")
     export.set_defaults(body=_export)
@@ -132,7 +137,7 @@ def _enrol(args: argparse.Namespace) -> int:
     store = VoiceStore(args.store, verifier.card["fingerprint"], verifier.card["dim"], create=True)
     count = store.enrol(args.speaker, embeddings)
     found = {"speaker": args.speaker, "utterances": count, "warnings": warnings}
-    _say(args, found, [f"{args.speaker}: {count} utterances", *_warnings(warnings)])
+    _say(args, found, [f"{args.speaker}: {count} utterances", *warning_lines(warnings)])
     return SAME
 
 
@@ -146,6 +151,7 @@ def _identify(args: argparse.Namespace) -> int:
     if not nearest:
         raise InputError(f"{args.store}: nobody is enrolled")
     name, best = nearest[0]
+    warnings += verifier.unlike_the_list(name, store.speakers()[name])
     decision = verifier.decide(best, threshold, source, args.prior, warnings)
     found = {
         "speaker": name if decision.same else None,
@@ -182,6 +188,15 @@ def _open_store(args: argparse.Namespace) -> VoiceStore:
     return VoiceStore(args.store, fingerprint(args.run or args.model), None)
 
 
+def _card(args: argparse.Namespace) -> int:
+    card = _verifier(args).card
+    arrays = card["backend"].get("arrays", {})
+    shapes = {name: array["shape"] for name, array in arrays.items()}
+    backend = card["backend"] | ({"arrays": shapes} if shapes else {})
+    _say(args, card | {"backend": backend}, card_lines(card))
+    return SAME
+
+
 def _export(args: argparse.Namespace) -> int:
     from ..backend import load_keras
     from ..run_dir import RunDir
@@ -198,35 +213,6 @@ def _export(args: argparse.Namespace) -> int:
         )
     sys.stdout.write(f"{args.output}\n")
     return SAME
-
-
-def decision_lines(decision: Decision) -> list[str]:
-    """A decision for people; the first line says it."""
-    lines = [
-        "the same speaker" if decision.same else "different speakers",
-        f"{decision.backend} {decision.score:.4f}, threshold {decision.threshold:.4f}: "
-        f"{decision.threshold_from}",
-    ]
-    if decision.llr is not None:
-        lines.append(
-            f"log-likelihood ratio {decision.llr:+.2f}; probability of one speaker "
-            f"{decision.probability:.4f} if it was {decision.prior:g} before"
-        )
-        lines.append(
-            f"at this threshold, on that list: false accepts {_percent(decision.false_accept)}, "
-            f"false rejects {_percent(decision.false_reject)} (95 % over other speakers)"
-        )
-    if decision.synthetic:
-        lines.append("this system was trained on synthetic voices: it says nothing of real ones")
-    return lines + _warnings(decision.warnings)
-
-
-def _warnings(warnings: list[str]) -> list[str]:
-    return [f"warning: {text}" for text in warnings]
-
-
-def _percent(rate: Rate) -> str:
-    return f"{100 * rate.rate:.2f} % [{100 * rate.low:.2f}, {100 * rate.high:.2f}]"
 
 
 def _say(args: argparse.Namespace, found: dict, lines: list[str]) -> None:

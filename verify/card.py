@@ -26,12 +26,16 @@ REQUIRED = {
     "loss": str,
     "corpus": str,
     "seed": int,
+    "training_speakers": int,
+    "training_utterances": int,
     "dim": int,
     "fingerprint": str,
     "features": dict,
     "synthetic": bool,
     "backend": dict,
     "calibration": (dict, type(None)),
+    "licences": str,
+    "must_not_be_used_for": str,
 }
 
 
@@ -72,15 +76,16 @@ def card_of(
         "loss": str(config["loss"]),
         "corpus": str(config.get("corpus", "")),
         "seed": int(config["seed"]),
-        "training_speakers": config.get("num_speakers"),
-        "training_utterances": config.get("num_utterances"),
+        "training_speakers": int(config.get("num_speakers", 0)),
+        "training_utterances": int(config.get("num_utterances", 0)),
         "dim": dim,
         "fingerprint": fingerprint,
         "features": {name: str(value) for name, value in config["features"].items()},
         "synthetic": config.get("corpus") == "synthetic",
         "backend": scorer,
         "calibration": _calibration(run, trial_list, name, fingerprint) if calibrated else None,
-        "licences": "those of the training corpus and of this software; ask both",
+        "licences": f"software Apache-2.0; the network's is for the owners of its training data, "
+        f"{config.get('corpus', 'not named')}, to say",
         "must_not_be_used_for": MUST_NOT,
     }
 

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
@@ -108,9 +109,13 @@ def _write(network: keras.Model, path: Path, file_format: str, card: dict) -> No
     try:
         if file_format == "onnx":
             import onnx
-        network.export(
-            os.fspath(path), format=FORMATS[file_format], input_signature=signature, verbose=False
-        )
+        with warnings.catch_warnings(action="ignore"):  # of NumPy's, to Keras
+            network.export(
+                os.fspath(path),
+                format=FORMATS[file_format],
+                input_signature=signature,
+                verbose=False,
+            )
     except ImportError as error:
         raise InputError(f"{path}: {error}; pip install 'speaker-bases[export]'") from None
     if file_format == "onnx":
