@@ -208,9 +208,12 @@ def _truncated_ogg(path: str) -> list[str]:
         file.seek(max(0, os.fstat(file.fileno()).st_size - 65_307))
         end = file.read()
     start = end.rfind(b"OggS")
-    if 0 <= start < len(end) - 5 and end[start + 5] & 4:
-        return []
-    return ["truncated? its last page does not say that it is the last"]
+    page = end[start:] if start >= 0 else b""
+    if len(page) >= 27 and page[5] & 4:
+        lengths = page[27 : 27 + page[26]]
+        if len(page) >= 27 + page[26] + sum(lengths):
+            return []
+    return ["truncated? its last page is not there, or not whole"]
 
 
 def as_kaldi_source(source: str, where: str) -> str:
