@@ -50,7 +50,8 @@ def card_lines(card: dict) -> list[str]:
     else:
         learnt, judged = calibration["learnt_from"], calibration["judged_on"]
         lines.append(f"calibrated on {learnt['list']}: {learnt['trials']:,} trials")
-        rate = Rate(*(judged.get(key) or math.nan for key in ("eer", "eer_low", "eer_high")))
+        found = [judged.get(key) for key in ("eer", "eer_low", "eer_high")]
+        rate = Rate(*(math.nan if end is None else end for end in found))
         lines.append(
             f"on {judged['list']}: EER {_percent(rate)} (95 % over other speakers); C_llr "
             f"{judged['cllr']:.3f} where {judged['min_cllr']:.3f} is the least, for speakers that "
