@@ -26,7 +26,7 @@ from .calibration import (
 )
 from .calibration_file import read_calibration
 from .interval import eer_interval
-from .operating_points import named_thresholds, operating_points, spread_thresholds
+from .operating_points import named_thresholds, operating_points, rates_at, spread_thresholds
 from .score_file import read_scores
 from .stamps import why_stale
 from .trial_list import TrialList, load_trial_list
@@ -126,6 +126,7 @@ def calibrate(
             llrs = calibration.llr(judged_scores)
     except ValueError as error:
         raise InputError(f"{run.scores(learnt_from, backend)}: {error}") from error
+    found = thresholds_and_rates(scores, trials)
     about = {
         **asdict(calibration),
         "prior": prior,
@@ -135,8 +136,9 @@ def calibrate(
         "learnt_from": _about(run, trials, backend),
         "judged_on": _about(run, judged, backend)
         | {"folds": folds if judged is trials else None}
-        | rates(llrs, judged_scores, judged),
-        **thresholds_and_rates(scores, trials),
+        | rates(llrs, judged_scores, judged)
+        | {"at_thresholds": rates_at(found["thresholds"], judged_scores, judged.is_target)},
+        **found,
     }
     with locked(run.lock, f"calibrating {run.path}"), atomic_write(path) as file:
         json.dump(about, file, indent=1)
@@ -150,6 +152,13 @@ def calibrate(
         figures["cllr"],
         figures["min_cllr"],
     )
+    if judged is not trials:
+        log.info(
+            "%s: at the threshold eer of %s %.2f %% false accepts, %.2f %% false rejects",
+            judged.name,
+            trials.name,
+            *(100 * rate for rate in figures["at_thresholds"]["eer"].values()),
+        )
     return path
 
 
