@@ -78,6 +78,8 @@ while read -r name system set epochs seeds settings; do
     done
     "${command[@]}" </dev/null
     python -m speaker_bases.evaluate.embed --run "$out" --data-dir "$test_set" </dev/null
+    [ "$set" != train ] || # for backends.py and geometry.py
+      python -m speaker_bases.evaluate.embed --run "$out" --data-dir "$data/train" </dev/null
     score_and_record "$out" "$test_set" "$set" "$settings" "${command[*]}" </dev/null
   done
 done <"$runs"
