@@ -109,18 +109,18 @@ def l_bc(bases):
     return float(losses.BetweenSpeakerVariation()(np.asarray(bases, "float32")))
 
 
-def draw(each, bases, title):
+def draw(each, bases, title, below=""):
     """Unit bases as numbered rays, and the mean of their vectors in grey."""
     units = bases / np.linalg.norm(bases, axis=0)
     pictures.rays(each, units, 1.0)
     each.add_patch(plt.Circle((0, 0), 1, fill=False, color=pictures.LIGHT))
     each.scatter(*units.mean(axis=1), color=pictures.GREY, s=70, zorder=4)
-    each.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), title=title)
+    each.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), title=title, xlabel=below)
 
 
 figure, axes = pictures.panels(4)
 for each, (name, bases) in zip(axes, SETS.items(), strict=True):
-    draw(each, bases, f"{name}\n$L_{{BC}}$ = {l_bc(bases):.2f}")
+    draw(each, bases, name, f"$L_{{BC}}$ = {l_bc(bases):.2f}")
 pictures.show(
     figure,
     alt="Four sets of eight bases on a circle: evenly spread, in two opposite clusters, in two "
@@ -252,9 +252,9 @@ ENDS = {
 }
 
 figure, axes = pictures.panels(5)
-draw(axes[0], STARTS[0], f"start\nclosest pair {toy.closest_pair(STARTS[0]):.3f}")
+draw(axes[0], STARTS[0], "start", f"closest pair {toy.closest_pair(STARTS[0]):.3f}")
 for each, (name, ends) in zip(axes[1:], ENDS.items(), strict=True):
-    draw(each, ends[0], f"{name}\nclosest pair {toy.closest_pair(ends[0]):.3f}")
+    draw(each, ends[0], name, f"closest pair {toy.closest_pair(ends[0]):.3f}")
 pictures.show(
     figure,
     alt="Eight bases before and after each of the four losses was minimised alone: only the "
