@@ -3,7 +3,9 @@
 A notebook begins with ``from course import ...`` and keeps in its own cells all that it teaches.
 """
 
+import inspect
 import os
+import textwrap
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's chatter, not its errors
@@ -23,3 +25,11 @@ def say(text: str) -> None:
     from IPython.display import Markdown, display
 
     display(Markdown(text))
+
+
+def show(*functions) -> None:
+    """Show the source of functions or classes as it is installed, and where it stands."""
+    for function in functions:
+        place = function.__module__.removeprefix("speaker_bases.").replace(".", "/")
+        source = textwrap.dedent(inspect.getsource(function))
+        say(f"`{place}.py`, `{function.__qualname__}`\n```python\n{source}```")

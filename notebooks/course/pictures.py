@@ -68,7 +68,7 @@ def plane(run: Run, title: str, alt: str, epochs: Sequence[int] = (0, 5, -1)) ->
         if run.centers:
             for speaker, center in enumerate(run.centers[epoch]):
                 each.scatter(*center, marker="^", s=60, color=COLOURS[speaker], edgecolor="white")
-        each.set(xlim=(-1.3 * reach, 1.3 * reach), ylim=(-1.3 * reach, 1.3 * reach))
+        each.set(xlim=(-1.4 * reach, 1.4 * reach), ylim=(-1.4 * reach, 1.4 * reach))
         each.set_title(when(epoch))
     show(figure, alt)
 
@@ -125,11 +125,17 @@ def on_circle(axes, embeddings: np.ndarray, speakers: np.ndarray, **options) -> 
 def rays(axes, bases: np.ndarray, reach: float, alpha: Sequence[float] | None = None) -> None:
     """The directions of bases (2, speakers): a line, a cross and the speaker's number."""
     alpha = np.ones(bases.shape[1]) if alpha is None else alpha
-    for speaker, (x, y) in enumerate((reach * bases / np.linalg.norm(bases, axis=0)).T):
+    units = bases / np.linalg.norm(bases, axis=0)
+    angles = np.arctan2(units[1], units[0])
+    out, last = 1.16, -np.inf
+    for speaker in np.argsort(angles):
+        x, y = reach * units[:, speaker]
         look = {"color": COLOURS[speaker], "alpha": alpha[speaker]}
         axes.plot([0, x], [0, y], linewidth=0.8, **look)
         axes.scatter(x, y, marker="X", s=60, edgecolor="white", linewidth=0.5, zorder=3, **look)
-        axes.text(1.16 * x, 1.16 * y, speaker, ha="center", va="center", fontsize="small", **look)
+        out = out + 0.1 if angles[speaker] - last < 0.1 else 1.16  # numbers side by side
+        last = angles[speaker]
+        axes.text(out * x, out * y, speaker, ha="center", va="center", fontsize="small", **look)
 
 
 def when(epoch: int) -> str:

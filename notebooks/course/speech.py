@@ -32,7 +32,8 @@ def corpus() -> Path:
     logging.getLogger().setLevel(logging.WARNING)
     _run(prepare, "synthetic", *options)
     for folder in (TRAIN, TEST):
-        _run(extract, "--nj", 2, folder, folder / "log", folder / "fbank")
+        config = ["--nj", 2, "--fbank-config", ROOT / "conf/fbank.conf"]
+        _run(extract, *config, folder, folder / "log", folder / "fbank")
     return DATA
 
 

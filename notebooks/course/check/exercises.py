@@ -45,16 +45,18 @@ class Mistake:
 class Exercise:
     """What all kinds share; calling it with an answer gives a `Verdict`.
 
+    Several answers are judged together, as a tuple.
+
     Attributes:
         mistakes: typical wrong answers, each with its hint.
     """
 
     mistakes: Sequence[Mistake] = field(default=(), kw_only=True)
 
-    def __call__(self, answer) -> Verdict:
-        if answer is ...:
+    def __call__(self, *answers) -> Verdict:
+        if any(answer is ... for answer in answers):
             return Verdict(False, f"no answer; {BLANK}")
-        return self.judge(answer)
+        return self.judge(answers[0] if len(answers) == 1 else answers)
 
     def judge(self, answer) -> Verdict:
         raise NotImplementedError
