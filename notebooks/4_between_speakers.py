@@ -15,14 +15,16 @@
 
 # %%
 import functools
-import inspect
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's chatter, not its errors
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from keras import ops
 
-from course import SEEDS, check, pictures, say, toy
+from course import SEEDS, check, pictures, say, show, toy
 from course.restart import restart
 from speaker_bases import losses
 
@@ -77,7 +79,7 @@ say(f"The pairs give {by_pairs:.5f}, the library's `BetweenSpeakerVariation` {by
 # %%
 from speaker_bases.losses.between_speaker_variation import _sum_of_cosines
 
-say(f"```python\n{inspect.getsource(_sum_of_cosines)}```")
+show(_sum_of_cosines)
 
 # %% [markdown]
 # ("Differentiated by hand" saves memory. `with_direction` is $N$, unless a basis is all zeros and
@@ -311,7 +313,8 @@ say(
 #
 # $L_{BC}$ never stands alone. In the paper's first proposal it stands beside $L_S$, and $L_S$ has
 # a blind spot. Add the same vector $v$ to all bases: every logit of an utterance grows by the
-# same number, $v \cdot e_i$, and the softmax does not change at all. So any $v$ is free. Is there
+# same number, $v \cdot e_i$, and the softmax does not change at all. ($L_C$ does not look at the
+# bases.) So any $v$ is free. Is there
 # one that brings $L_{BC}$ to its minimum? We want
 #
 # $$\sum_j \frac{W_j + v}{\lVert W_j + v \rVert} = 0 .$$

@@ -17,6 +17,9 @@
 # %%
 import dataclasses
 import functools
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's chatter, not its errors
 
 import keras
 import matplotlib.pyplot as plt
