@@ -665,17 +665,15 @@ def spread(bases, scale):
     # </solution>
 
 
-check.spread(
-    spread,
-)
+check.spread(spread)
 
 # %% [markdown]
 # ### Experiment
 #
-# A circle is narrow. Draw 200 random bases in 64 dimensions with `np.random.default_rng(0)`.
-# What is the cosine of the closest pair (`toy.closest_pair`) at the start, after `descend` with
-# `push_l_bc`, and after `descend` with `push_spread` (100 steps of size 0.02, scale 10)? Guess
-# before you run it.
+# A circle is narrow. Draw 200 random bases in 64 dimensions with `np.random.default_rng(0)`. What
+# is the cosine of the closest pair (`toy.closest_pair`) at the start, after `descend` with
+# `push_l_bc`, and after `descend` with `push_spread` (`steps=100, size=0.02`, and a scale of 10)?
+# Guess before you run it.
 
 # %%
 # <solution>

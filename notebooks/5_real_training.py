@@ -83,7 +83,7 @@ CHANGES = [
     "network=small",
     "crop_frames=64",
     "batch.size=48",
-    f"epochs={4 if SHORT else 8}",
+    f"epochs={5 if SHORT else 8}",
     "optimizer.learning_rate=3e-3",  # few steps: larger ones
     "bn_momentum=0.8",  # few steps: moving statistics that keep up
 ]
@@ -384,7 +384,7 @@ say(
 
 # %%
 for system in SYSTEMS:
-    assert rates[system].max() < 30  # chance is 50
+    assert rates[system].max() < (40 if SHORT else 20)  # chance is 50
 
 # %% [markdown]
 # ## Is one of them better?
@@ -468,8 +468,10 @@ for (a, b), each in planned.items():
 say("\n".join(rows))
 needed = {pair: each.eer.speakers_needed for pair, each in planned.items()}
 for (a, b), number in needed.items():
-    reach = f"about {number:,} test speakers" if number else "more test speakers than any list has"
-    say(f"To tell a difference of this size between `{a}` and `{b}`, with these seeds: {reach}.")
+    reach = f"about {number:,} test speakers" if number else "no number of speakers; more seeds"
+    say(
+        f"To tell a difference of this size between `{a}` and `{b}`, with these seeds, takes {reach}."
+    )
 
 # %% [markdown]
 # The intervals are wide, and they ought to be: 12 speakers, a few seeds, a minute of training.
@@ -521,7 +523,7 @@ def nearest_is_own(run):
 
 own_share = {system: [nearest_is_own(run) for run in runs[system]] for system in SYSTEMS}
 for shares in own_share.values():
-    assert min(shares) > 0.7
+    assert min(shares) > (0.3 if SHORT else 0.9)
 
 # %% say
 say(
@@ -590,10 +592,12 @@ for system in SYSTEMS:
                 l_bc_of(wide - geometric_median(wide)[:, None]),
             ]
         )
-        of_bases, of_means, of_centred, of_shifted = figure_2[system][-1]
+        _, of_means, of_centred, of_shifted = figure_2[system][-1]
         assert of_means > 0.2 and abs(of_centred - -1 / (N - 1)) < 0.01
         assert np.isclose(of_shifted, -N, atol=1e-4)
-        assert (of_bases > 0) == (system == "center")
+    if system != "center":
+        pairs = zip(figure_2[system], figure_2["center"], strict=True)
+        assert all(with_it[0] < without_it[0] - 0.01 for with_it, without_it in pairs)
 
 # %% say
 head = ["bases", "mean embeddings", "less their common mean", "$L_{BC}$ after a shift of the bases"]
@@ -645,9 +649,9 @@ check.steps(answer)
 # ### Code
 #
 # Write the paired interval. You get the EERs of two systems over the same draws of speakers,
-# `rates_a` of shape `(draws, seeds_a)` and `rates_b` of shape `(draws, seeds_b)`. Return an array
-# of two numbers, between which lie 95 % of the draws' differences: A's rate less B's, each the
-# mean over its seeds.
+# `rates_a` of shape `(draws, seeds_a)` and `rates_b` of shape `(draws, seeds_b)`. A system's rate
+# is the mean over its seeds. Return the quantiles `[0.025, 0.975]` of A's rate less B's, an array
+# of two numbers.
 
 
 # %%
