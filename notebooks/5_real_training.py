@@ -319,15 +319,17 @@ def train(system):
 runs = {system: train(system) for system in SYSTEMS}
 
 # %%
-figure, panels = plt.subplots(1, 3, figsize=(9.5, 3), layout="constrained")
+LINES = {"loss": "C7", "softmax": "C0", "hard_negative_mining": "C0", "center": "C1"}
+LINES["between_speaker"] = "C3"
+figure, panels = plt.subplots(1, 3, figsize=(9.5, 3.6), layout="constrained")
 for axes, system in zip(panels, SYSTEMS, strict=True):
-    for at, name in enumerate(runs[system][0].losses):
+    for name in runs[system][0].losses:
         for run in runs[system]:
             label = name if run is runs[system][0] else None
             epochs = np.arange(1, len(run.losses[name]) + 1)
-            axes.plot(epochs, run.losses[name], color=f"C{at}", linewidth=1, label=label)
+            axes.plot(epochs, run.losses[name], color=LINES[name], linewidth=1, label=label)
     axes.set(title=system, xlabel="epoch of 10 steps")
-    axes.legend()
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, frameon=False)
 panels[0].set_ylabel("loss")
 pictures.show(
     figure,
@@ -466,21 +468,28 @@ for (a, b), each in planned.items():
         f"{found.probability:.2f} | {verdict(found)} |"
     )
 say("\n".join(rows))
-needed = {pair: each.eer.speakers_needed for pair, each in planned.items()}
-for (a, b), number in needed.items():
-    reach = f"about {number:,} test speakers" if number else "no number of speakers; more seeds"
+for (a, b), each in planned.items():
+    alone = np.quantile(drawn[a].mean(axis=1) - drawn[b].mean(axis=1), [0.025, 0.975])
+    number = each.eer.speakers_needed
+    enough = (
+        f"It would take about {number:,} test speakers" if number else "No number of them is enough"
+    )
     say(
-        f"To tell a difference of this size between `{a}` and `{b}`, with these seeds, takes {reach}."
+        f"`{a}` against `{b}`: by the draws of speakers alone, with these very trainings, the "
+        f"difference lies between {alone[0]:+.2f} and {alone[1]:+.2f}. {enough} to tell a "
+        "difference of this size with so few seeds."
     )
 
 # %% [markdown]
-# The intervals are wide, and they ought to be: 12 speakers, a few seeds, a minute of training.
-# What you should take away is the method. The paper's Table 2 gives one number for each system;
-# whether 5.96 % and 5.55 % (on VoxCeleb1, 40 speakers) differ by more than luck, it does not say.
+# Compare the two kinds of interval: nearly all the width comes from **the seeds**. A list of test
+# speakers can be made longer; that a training has good days and bad days, no list can tell. What
+# you should take away is the method, not these numbers: 12 synthetic speakers and trainings of
+# seconds. The paper's Table 2 gives one number for each system; whether 5.96 % and 5.55 % (on
+# VoxCeleb1, 40 speakers) differ by more than luck, it does not say.
 #
-# One more thing about seeds. With the same seed, `center` and `proposed1` begin with the same
-# weights and see the same crops, so their EERs may rise and fall together (look at the table).
-# `compare_systems` does not use this: three pairs are too few to lean on.
+# With the same seed, `center` and `proposed1` begin with the same weights and see the same crops.
+# Do their EERs rise and fall together in the table above? `compare_systems` does not use this:
+# three pairs are too few to lean on.
 #
 # ## Figure 1: does a basis lie with its speaker?
 #
@@ -545,7 +554,7 @@ say(
 from speaker_bases.evaluate.speaker_space import impostor_cosines
 
 figure, panels = plt.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained", sharey=True)
-bins = np.linspace(-1, 1, 81)
+bins = np.linspace(-1, 1, 41)
 for axes, title in zip(panels, ("mean embeddings", "less their common mean"), strict=True):
     for system in SYSTEMS:
         of_speakers = runs[system][0].space.means()
@@ -556,7 +565,7 @@ for axes, title in zip(panels, ("mean embeddings", "less their common mean"), st
             between, bins, histtype="step", linewidth=1.6, label=f"{system}: {between.mean():+.3f}"
         )
     axes.set(title=title, xlabel="cosine between two training speakers")
-    axes.legend(title="mean", loc="upper right")
+    axes.legend(title="mean", loc="upper left")
 panels[0].set_ylabel("pairs of speakers")
 pictures.show(
     figure,
@@ -593,7 +602,7 @@ for system in SYSTEMS:
             ]
         )
         _, of_means, of_centred, of_shifted = figure_2[system][-1]
-        assert of_means > 0.2 and abs(of_centred - -1 / (N - 1)) < 0.01
+        assert of_means > 0.2 and abs(of_centred) < 0.03
         assert np.isclose(of_shifted, -N, atol=1e-4)
     if system != "center":
         pairs = zip(figure_2[system], figure_2["center"], strict=True)

@@ -324,12 +324,13 @@ for at in range(len(SEEDS)):
     assert abs(rate["$L_H + L_{BC}$"] - rate["$L_H$, H = 20"]) < 0.7
 
 # %% [markdown]
-# **What one sees.** The initial weights and the bias hardly matter, nor does the length of the bases
-# by itself. **The cosine makes the difference**: a good part of the gain is there as soon as
-# the *embeddings* have length 1, the rest when both sides have. The margin then adds nothing that
-# could be told from 0, and neither does $L_{BC}$. And hard negative mining? Against *all* others it
-# comes close to the softmax of cosines; the fewer negatives it keeps, the worse. With 60 classes
-# there is nothing to save by leaving some out, and each one left out is one that nobody pushes away.
+# **What one sees.** The initial weights and the bias hardly matter, nor does the length of the
+# bases by itself. **The cosine makes the difference**: a good part of the gain is there as soon
+# as the *embeddings* have length 1, the rest when both sides have. The margin then adds nothing
+# that could be told from 0, and neither does $L_{BC}$. And hard negative mining? Against *all*
+# others it comes close to the softmax of cosines; the fewer negatives it keeps, the worse. With
+# 60 classes there is nothing to save by leaving some out, and each one left out is one that
+# nobody pushes away.
 #
 # So "$L_H + L_{BC}$ beats softmax" would be true here, and misleading: the simplest loss on cosines
 # beats both. (On VoxCeleb1 the paper has $L_{AMS}$ behind $L_H + L_{BC}$, 7.31 against 5.55 %. That
@@ -464,7 +465,8 @@ else:
 # ## In three lines
 #
 # - A comparison in which four things change says nothing about any of them: change one at a time.
-# - Here it is the fixed, small scale of a cosine that helps, not the margin, the mining or $L_{BC}$.
+# - Here it is the fixed, small scale of a cosine that helps, not the margin, the mining or
+#   $L_{BC}$.
 # - Dot products let a network grow long vectors instead of good directions.
 
 # %% [markdown]
