@@ -332,7 +332,13 @@ for k in (0, 1):
     axes.plot(*trail[:, k].T, "^-", color=pictures.COLOURS[2 * k + 1], linewidth=0.8)
     axes.annotate(f"speaker {k}", target[k], xytext=(8, 4), textcoords="offset points")
 axes.annotate("speaker 2 stays", (0, 0), xytext=(6, -14), textcoords="offset points")
-axes.set(aspect="equal", xlabel="first dimension", ylabel="second dimension", xlim=(-2, 4), ylim=(-0.5, 2.3))
+axes.set(
+    aspect="equal",
+    xlabel="first dimension",
+    ylabel="second dimension",
+    xlim=(-2, 4),
+    ylim=(-0.5, 2.3),
+)
 pictures.show(
     figure,
     alt="Dots are embeddings, triangles the centres after each step. Both centres run from the "

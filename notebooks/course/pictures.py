@@ -119,7 +119,7 @@ def on_circle(axes, embeddings: np.ndarray, speakers: np.ndarray, **options) -> 
     depth = np.linspace(0.8, 0.98, 10)[np.arange(len(units)) % 10]
     dots(axes, units * depth[:, None], speakers, **options)
     axes.add_patch(plt.Circle((0, 0), 1, fill=False, color=LIGHT))
-    axes.set(xlim=(-1.45, 1.45), ylim=(-1.45, 1.45))
+    axes.set(xlim=(-1.6, 1.6), ylim=(-1.6, 1.6))
 
 
 def rays(axes, bases: np.ndarray, reach: float, alpha: Sequence[float] | None = None) -> None:
@@ -133,7 +133,7 @@ def rays(axes, bases: np.ndarray, reach: float, alpha: Sequence[float] | None = 
         look = {"color": COLOURS[speaker], "alpha": alpha[speaker]}
         axes.plot([0, x], [0, y], linewidth=0.8, **look)
         axes.scatter(x, y, marker="X", s=60, edgecolor="white", linewidth=0.5, zorder=3, **look)
-        out = out + 0.1 if angles[speaker] - last < 0.1 else 1.16  # numbers side by side
+        out = out + 0.08 if angles[speaker] - last < 0.1 else 1.16  # numbers side by side
         last = angles[speaker]
         axes.text(out * x, out * y, speaker, ha="center", va="center", fontsize="small", **look)
 
