@@ -74,12 +74,17 @@ def plane(run: Run, title: str, alt: str, epochs: Sequence[int] = (0, 5, -1)) ->
 
 
 def circle(run: Run, title: str, alt: str, epochs: Sequence[int] = (0, 5, -1)) -> None:
-    """Directions only, all a cosine sees: embeddings just inside the circle, bases outside."""
+    """Directions only, all a cosine sees: embeddings just inside the circle, bases outside.
+
+    Without bases the speakers' numbers stand at their means.
+    """
     figure, axes = panels(len(epochs), title)
     for each, epoch in zip(axes, epochs, strict=True):
         on_circle(each, run.embeddings[epoch], run.y)
         if run.bases:
             rays(each, run.bases[epoch], 1.1)
+        else:
+            names(each, run.embeddings[epoch], run.y)
         each.set_title(when(epoch))
     show(figure, alt)
 
@@ -136,6 +141,15 @@ def rays(axes, bases: np.ndarray, reach: float, alpha: Sequence[float] | None = 
         out = out + 0.08 if angles[speaker] - last < 0.1 else 1.16  # numbers side by side
         last = angles[speaker]
         axes.text(out * x, out * y, speaker, ha="center", va="center", fontsize="small", **look)
+
+
+def names(axes, embeddings: np.ndarray, speakers: np.ndarray) -> None:
+    """The speakers' numbers outside the circle, in the directions of their means."""
+    for speaker in np.unique(speakers):
+        x, y = embeddings[speakers == speaker].mean(axis=0)
+        x, y = 1.15 * np.array([x, y]) / np.hypot(x, y)
+        look = {"color": COLOURS[speaker], "fontsize": "small", "ha": "center", "va": "center"}
+        axes.text(x, y, speaker, **look)
 
 
 def when(epoch: int) -> str:
