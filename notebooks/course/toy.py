@@ -73,6 +73,7 @@ def train(
     seeds: Iterable[int] = (0,),
     epochs: int = EPOCHS,
     batches: Callable[[np.random.Generator], Iterable[np.ndarray]] = every_speaker,
+    learning_rate: float = 0.01,
 ) -> dict[int, Run]:
     """Train the toy once for each seed.
 
@@ -87,6 +88,7 @@ def train(
         seeds: one training each.
         epochs: of three batches of 80.
         batches: makes an epoch of batches, each the numbers of its utterances.
+        learning_rate: of Adam.
 
     Returns:
         The `Run` of each seed.
@@ -97,7 +99,7 @@ def train(
         fresh = _build(heads, seed)
         if model is None:
             model = fresh
-            model.compile(keras.optimizers.Adam(0.01), loss)
+            model.compile(keras.optimizers.Adam(learning_rate), loss)
             model.optimizer.build(model.trainable_variables)
             start = [_copy(variable) for variable in model.optimizer.variables]
         else:  # the model that is compiled already: tracing it anew takes longer than training it
