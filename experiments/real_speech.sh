@@ -87,7 +87,8 @@ while read -r name system set epochs seeds settings; do
     done
     "${command[@]}" </dev/null
     embedded=("$test_set")
-    if grep -q '^backend:' "conf/systems/$system.yaml"; then # which learns from the training set
+    # For backends.py and geometry.py, and back-ends that learn.
+    if [ "$set" = train ] || grep -q '^backend:' "conf/systems/$system.yaml"; then
       embedded+=("$data/$set")
     fi
     for folder in "${embedded[@]}"; do

@@ -31,6 +31,9 @@ def pytest_addoption(parser):
     parser.addoption(
         "--kills", type=int, default=0, help="how often each training of test_kills.py is killed"
     )
+    parser.addoption(
+        "--long-notebooks", action="store_true", help="run the notebooks with all their seeds"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import soundfile
 import soxr
 
 from ..command_line import InputError
-from ..kaldi_feats.audio import Recording, is_pipe, read_recording, source_of_file
+from ..kaldi_feats.audio import CONVERTED, Recording, is_pipe, read_by_ffmpeg, read_recording
 from ..kaldi_feats.kinds.record import parse_settings
 
 Audio = str | os.PathLike | tuple[np.ndarray, int]
@@ -84,18 +85,34 @@ class FrontEnd:
         return Features(values, seconds, warnings)
 
 
+def name_of(audio: Audio) -> str:
+    """What a recording is called in messages."""
+    return "the array" if isinstance(audio, tuple) else os.fspath(audio)
+
+
 def _read(audio: Audio) -> tuple[Recording, str]:
+    name = name_of(audio)
     if isinstance(audio, tuple):
-        return _of_array(*audio), "the array"
+        return _of_array(*audio), name
     path = os.path.abspath(audio)
     if not os.path.isfile(path):
-        raise InputError(f"{os.fspath(audio)}: no such file")
+        raise InputError(f"{name}: no such file")
+    if os.path.splitext(path)[1].lower() in CONVERTED or not _libsndfile_knows(path):
+        return read_by_ffmpeg(path, name), name
     if is_pipe(path):
-        raise InputError(f"{path}: a name that ends in '|' stands for a command; rename the file")
+        raise InputError(f"{name}: a name that ends in '|' stands for a command; rename the file")
     try:
-        return read_recording(source_of_file(path), "audio"), os.fspath(audio)
+        return read_recording(path, "audio"), name
     except InputError as error:
         raise InputError(str(error).removeprefix("audio: ")) from None
+
+
+def _libsndfile_knows(path: str) -> bool:
+    try:
+        soundfile.info(path)
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless, by its name
+        return False
+    return True
 
 
 def _of_array(samples: np.ndarray, rate: int) -> Recording:

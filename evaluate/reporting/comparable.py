@@ -57,7 +57,6 @@ def _mined(num_negatives: int, network: str) -> dict[str, Any]:
 
 
 GIVEN = {
-    "ivector": {"ivector": {"components": 1024, "dim": 400}},
     "softmax": _system({"softmax": {}}, 0.0),
     "center": _system(_CENTER, 0.0),
     "am_softmax": _system({"am_softmax": {"scale": 5.0, "margin": 0.35}}, 1e-4),
@@ -68,8 +67,16 @@ GIVEN = {
     "vox2_proposed_h100": _mined(100, "table3"),
     "vox2_proposed_h50": _mined(50, "table3"),
 }
-"""What the paper gives for each system: Tables 1 to 4 and section 4.1. What it quotes of i-vectors
-is Nagrani et al.'s, VoxCeleb: a large-scale speaker identification dataset, Interspeech 2017."""
+"""What the paper gives for each system: Tables 1 to 4 and section 4.1."""
+
+QUOTED = ("ivector", "metric_learning")
+"""The systems whose error rates the paper quotes (Nagrani et al. 2017): it gives no setting."""
+
+ANNOUNCED = {
+    name: GIVEN[name.removeprefix("xvector_")] | {"network": "xvector"}
+    for name in ("xvector_softmax", "xvector_proposed1", "xvector_proposed2")
+}
+"""The x-vector with losses of the paper, which it announces: what it gives for these losses."""
 
 PRINTED = {"reduction": "sum", "scale": 1.0, "weight": 1.0, "init_weight": 10.0, "init_bias": -5.0}
 """The settings of losses that follow from the equations as printed (GE2E's: Wan et al. 2018)."""
@@ -99,6 +106,15 @@ SILENT = {
 """What a plain training is where the paper says nothing of it."""
 
 
+def named_in_the_paper(system: str) -> bool:
+    """Whether a system is one of the paper's, of those that it quotes, or announces."""
+    return system in {*GIVEN, *QUOTED, *ANNOUNCED}
+
+
+def _given(system: str) -> dict[str, Any]:
+    return (GIVEN | ANNOUNCED)[system]
+
+
 def what_makes_it_another(config: dict, corpus: str) -> list[str]:
     """How a run differs from what the paper gives; it is comparable if that is empty.
 
@@ -106,8 +122,7 @@ def what_makes_it_another(config: dict, corpus: str) -> list[str]:
         config: of the run.
         corpus: the corpus's name.
     """
-    given = GIVEN.get(config["system"])
-    if given is None or corpus not in TRAINING_SETS:
+    if not named_in_the_paper(config["system"]) or corpus not in TRAINING_SETS:
         return ["no system of the paper"]
     found = []
     for what, there, wanted in zip(
@@ -118,13 +133,9 @@ def what_makes_it_another(config: dict, corpus: str) -> list[str]:
     ):
         if there != wanted:
             found.append(f"{there} of {wanted:,} {what}")
-    if "ivector" in given:
-        sizes = config.get("ivector", {})
-        return found + [
-            f"ivector.{key} {sizes.get(key)}, not {wanted}"
-            for key, wanted in given["ivector"].items()
-            if sizes.get(key) != wanted
-        ]
+    if config["system"] in QUOTED:
+        return found
+    given = _given(config["system"])
     features = config.get("features", {})
     for name, wanted in (FEATURES | KALDIS).items():
         if features.get(name) != wanted:
@@ -160,9 +171,9 @@ def _set_otherwise(config: dict, plain: dict[str, Any]) -> Iterator[str]:
 
 def where_the_paper_is_otherwise_or_silent(config: dict) -> list[str]:
     """What to name beside a comparable run: settings that are not the equations as printed."""
-    if "ivector" in config:
-        return _where_ivectors_are_otherwise(config)
-    given = GIVEN[config["system"]]["losses"]
+    if config["system"] in QUOTED:
+        return ["the paper gives no settings"]
+    given = _given(config["system"])["losses"]
     found = []
     for name, settings in config.get("losses", {}).items():
         for key, value in settings.items():
@@ -174,15 +185,3 @@ def where_the_paper_is_otherwise_or_silent(config: dict) -> list[str]:
         found.append("no dither")
     found.append(f"{config.get('epochs')} epochs of crops of {config.get('crop_frames')} frames")
     return found
-
-
-def _where_ivectors_are_otherwise(config: dict) -> list[str]:
-    """Nagrani et al. have 13 cepstra, normalise mean and variance, and say nothing of the rest."""
-    settings, features = config["ivector"], config["features"]
-    iterations = [settings[f"{part}_iterations"] for part in ("diagonal", "full", "extractor")]
-    return [
-        f"{features['num-ceps']} cepstra (13) and {settings['delta_order']} orders of deltas",
-        f"a sliding mean over {settings['cmn_window']} frames (mean and variance)",
-        "voiced frames",
-        "{} and {} iterations of mixtures (10), {} of the extractor".format(*iterations),
-    ]
