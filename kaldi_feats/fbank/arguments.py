@@ -109,7 +109,7 @@ def stage_of(arguments: argparse.Namespace) -> FeatureStage:
     folder = kind_dir(arguments.data_dir, kind.name)
     if kind is not FBANK:
         copy_tables(Path(arguments.data_dir), folder)
-    given = (folder / GIVEN_FEATURES).exists()
+    given = kind is FBANK and (folder / GIVEN_FEATURES).exists()
     return (GivenFeatures if given else FeatureStage)(
         folder,
         arguments.ark_dir,
