@@ -551,4 +551,4 @@ check.new_digits(on_new_digits)
 # what counts.
 #
 # **Where to read on.** `losses/speaker_bases.py`, `losses/additive_margin_softmax.py` and
-# `losses/hard_negative_mining.py`; docs/losses.md has a table of what each loss takes.
+# `losses/hard_negative_mining.py`; `docs/losses.md` says how each goes into a model of your own.
