@@ -7,6 +7,7 @@ import keras
 
 from ..registry import Registry
 from .resnet import resnet34
+from .vgg_m import vgg_m
 
 NETWORKS: Registry[Callable[..., keras.Model]] = Registry("network")
 """What a configuration's `network` may be.
@@ -18,3 +19,4 @@ does, and gives a model from features `(batch_size, frames, bands)` to embedding
 
 NETWORKS.add("table1", partial(resnet34, "table1"))
 NETWORKS.add("table3", partial(resnet34, "table3"))
+NETWORKS.add("vgg_m", vgg_m)
