@@ -6,6 +6,7 @@
 # Stages:
 #   0  corpus -> data directories and trial lists      data/{train,test}
 #   1  64-dim fbank, 3-s sliding mean                  data/{train,test}/{feats.scp,...}
+#      other kinds of features that systems ask for    data/{train,test}_<kind>/{feats.scp,...}
 #   2  train each system with each seed                exp/<system>/seed<k>
 #   3  whole-utterance embeddings                      exp/<system>/seed<k>/embeddings
 #   4  score each trial list                           exp/<system>/seed<k>/scores
@@ -49,7 +50,7 @@ backend=                    # cosine, bvector, plda, as-norm-bases or as-norm-me
                             # without it, bvector for vox2_*
 fbank_config=conf/fbank.conf  # options of compute-fbank-feats, which the embedded extractor reads too
 prepare_opts=               # more options for stage 0: python -m speaker_bases.kaldi_feats.prepare
-fbank_opts=                 # more options for stage 1: kaldi_feats/make_fbank.sh
+fbank_opts=                 # more options for stage 1: kaldi_feats/make_features.sh
 train_opts=                 # more options for stage 2, such as "--set bn_momentum=0.99"
 backend_opts=               # more options for stage 4, such as "--set epochs=40" (bvector) or
                             # "--set lda_dim=64" (plda)
@@ -118,6 +119,16 @@ jobs=(${nj:+--nj "$nj"})
 if [ "$audit" = true ]; then
   exec python -m speaker_bases.evaluate.audit --data "$data" --exp "$exp" "${jobs[@]}" "${plugins[@]}"
 fi
+# A system's kind of features, and where the features of a set are: see kaldi_feats/make_features.sh.
+kind_of() { # SYSTEM
+  local kind
+  kind=$(sed -n 's/^feature_kind: *\([a-z0-9_]*\).*/\1/p' "$conf/systems/$1.yaml")
+  echo "${kind:-fbank}"
+}
+kind_dir() { # SET KIND
+  if [ "$2" = fbank ]; then echo "$data/$1"; else echo "$data/$1_$2"; fi
+}
+kinds=$(for system in $systems; do kind_of "$system"; done | sort -u)
 begin_stage() { echo "$(date +%H:%M:%S) stage $1: $2"; }
 runs_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
@@ -140,10 +151,13 @@ fi
 
 # shellcheck disable=SC2086
 if runs_stage 1; then
-  for set in train test; do
-    begin_stage 1 "features of $data/$set"
-    run_logged "$data/$set/log/features.log" kaldi_feats/make_fbank.sh "${jobs[@]}" \
-      --fbank-config "$fbank_config" --allow-missing "$allow_missing" $fbank_opts "$data/$set"
+  for kind in $kinds; do
+    for set in train test; do
+      folder=$(kind_dir "$set" "$kind")
+      begin_stage 1 "features of $folder"
+      run_logged "$folder/log/features.log" kaldi_feats/make_features.sh --kind "$kind" "${jobs[@]}" \
+        --fbank-config "$fbank_config" --allow-missing "$allow_missing" $fbank_opts "$data/$set"
+    done
   done
 fi
 
@@ -151,7 +165,8 @@ fi
 set_train_command() { # RUN
   local system=${1#"$exp/"}
   train_command=(python -m speaker_bases.train --system "$conf/systems/${system%/*}.yaml"
-    --corpus "$conf/corpora/$corpus.yaml" --data-dir "$data/train" --run "$1"
+    --corpus "$conf/corpora/$corpus.yaml" --run "$1"
+    --data-dir "$(kind_dir train "$(kind_of "${system%/*}")")"
     --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} "${plugins[@]}" $train_opts)
 }
 
@@ -167,26 +182,32 @@ if runs_stage 2; then
   done
 fi
 
-baseline=$exp/baseline/seed0
+baseline=
+[[ $kinds != *fbank* ]] || baseline=$exp/baseline/seed0 # of filter banks
 if runs_stage 3; then
-  begin_stage 3 "embeddings of $baseline"
-  run_logged "$baseline/log/embed.log" python -m speaker_bases.evaluate.baseline --exp "$exp" \
-    --data-dir "$data/test"
+  if [ -n "$baseline" ]; then
+    begin_stage 3 "embeddings of $baseline"
+    run_logged "$baseline/log/embed.log" python -m speaker_bases.evaluate.baseline --exp "$exp" \
+      --data-dir "$data/test"
+  fi
   for run in "${runs[@]}"; do
     begin_stage 3 "embeddings of $run"
+    kind=$(kind_of "$(basename "$(dirname "$run")")")
     for set in test train; do
       run_logged "$run/log/embed.log" python -m speaker_bases.evaluate.embed --run "$run" \
-        --data-dir "$data/$set" "${plugins[@]}"
+        --data-dir "$(kind_dir "$set" "$kind")" --name "$set" "${plugins[@]}"
     done
   done
 fi
 
 # shellcheck disable=SC2086
 if runs_stage 4; then
-  begin_stage 4 "scores of $baseline"
-  # The baseline has no training for a back-end to learn from: always by cosine.
-  run_logged "$baseline/log/score.log" python -m speaker_bases.evaluate.score --run "$baseline" \
-    --data-dir "$data/test"
+  if [ -n "$baseline" ]; then
+    begin_stage 4 "scores of $baseline"
+    # The baseline has no training for a back-end to learn from: always by cosine.
+    run_logged "$baseline/log/score.log" python -m speaker_bases.evaluate.score --run "$baseline" \
+      --data-dir "$data/test"
+  fi
   for run in "${runs[@]}"; do
     begin_stage 4 "scores of $run by ${backend:-its own back-end}"
     run_logged "$run/log/score.log" python -m speaker_bases.evaluate.score --run "$run" \

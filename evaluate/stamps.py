@@ -5,7 +5,7 @@ from pathlib import Path
 from ..command_line import InputError
 from ..files import content_digest
 from ..kaldi_feats.data_dir import read_table
-from ..kaldi_feats.fbank.options import feature_settings
+from ..kaldi_feats.kinds.record import feature_settings
 from ..kaldi_feats.reader import FeatureReader
 from ..kaldi_feats.scp_digest import scp_digest
 from ..run_dir import RunDir

@@ -829,7 +829,7 @@ plt.show()
 from speaker_bases.evaluate import baseline
 from speaker_bases.evaluate.embed import embed
 from speaker_bases.evaluate.score import score
-from speaker_bases.kaldi_feats.fbank.options import feature_settings
+from speaker_bases.kaldi_feats.kinds.record import feature_settings
 from speaker_bases.run_dir import RunDir
 
 LOSSES = {"center": "L_S + L_C", "proposed1": "L_S + L_C + L_BC", "proposed2": "L_H + L_BC"}

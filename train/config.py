@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ..command_line import InputError
+from ..kaldi_feats.kinds import FBANK, KINDS
 from ..yaml_files import compose, compose_yaml, construct, line_of
 from .losses import LOSSES, softmax_beside_cosines
 from .schedules import SCHEDULES
@@ -182,6 +183,10 @@ def _merge(base: dict, new: dict) -> None:
 
 def _check_together(config: dict[str, Any], where: str) -> None:
     """Refuse losses, optimizer, schedule and batches that do not go together."""
+    try:
+        KINDS.find(config.get("feature_kind", FBANK.name))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     _check_losses(config, where)
     optimizer = config["optimizer"]
     if "name" not in optimizer:

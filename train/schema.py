@@ -61,7 +61,8 @@ OPTIMIZERS = {
 COMMON = {
     # how its embeddings are compared unless --backend says otherwise; no part of the training
     "backend": str,
-    # the system
+    # the system; `feature_kind` is one of `KINDS`, filter banks without it
+    "feature_kind": str,
     "network": str,
     # what is otherwise than in the network's table; see `ResNetTable`
     "architecture": Section(

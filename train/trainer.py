@@ -10,7 +10,7 @@ import keras
 
 from ..command_line import InputError
 from ..files import remove_temporary
-from ..kaldi_feats.fbank.options import feature_settings
+from ..kaldi_feats.kinds.record import feature_settings
 from ..lock import locked
 from ..models.saving import save_model
 from ..progress import fit_progress
