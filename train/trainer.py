@@ -10,6 +10,7 @@ import keras
 
 from ..command_line import InputError
 from ..files import remove_temporary
+from ..kaldi_feats.kinds import FBANK, KINDS, FeatureKind
 from ..kaldi_feats.kinds.record import feature_settings
 from ..lock import locked
 from ..models.saving import save_model
@@ -93,7 +94,7 @@ def _train(
     data.check(config)
     batches = data.batches(config, seed)
     model = build_model(config, len(data.speakers), config["epochs"] * batches.steps_per_epoch)
-    _check_bands(data, model)
+    _check_bands(data, model, KINDS[config.get("feature_kind", FBANK.name)])
 
     _move_aside_if_other(run, resolved, batches.steps_per_epoch)
     run.write_config(resolved)
@@ -182,12 +183,12 @@ def _end(model: keras.Model, callbacks: list[keras.callbacks.Callback]) -> None:
         callback.on_train_end()
 
 
-def _check_bands(data: TrainingData, model: keras.Model) -> None:
+def _check_bands(data: TrainingData, model: keras.Model, kind: FeatureKind) -> None:
     bands, given = model.input_shape[0][-1], data.reader[data.utterances[0]].shape[1]
     if given != bands:
         raise InputError(
             f"{data.reader.scp}:1: the features have {given} values a frame, the network takes "
-            f"{bands}: set --num-mel-bins={bands} and no energy in conf/fbank.conf"
+            f"{bands}: set {kind.advice(bands)} in conf/{kind.name}.conf"
         )
 
 
