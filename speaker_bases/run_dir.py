@@ -41,6 +41,7 @@ class RunDir:
         self.checkpoints = self.path / "checkpoints"
         self.best = self.checkpoints / "best"  # of the epochs measured on held-out speakers
         self.tensorboard = self.path / "tensorboard"
+        self.mining = self.path / "mining"
         # what a back-end learns in stage 4
         self.bvector = self.path / "bvector.keras"
         self.bvector_log = self.path / "bvector.csv"
@@ -49,6 +50,16 @@ class RunDir:
         self.plda_lda = self.path / "plda" / "lda.mat"
         self.plda_mean = self.path / "plda" / "mean.vec"
         self.plda_done = self.path / "plda" / ".done"
+
+    @property
+    def pretraining(self) -> "RunDir":
+        """The training before this one, where a system has two: a run of its own."""
+        return RunDir(self.path / "pretraining")
+
+    def mined(self, epoch: int, part: int | None = None) -> Path:
+        """The pairs mined before an epoch, counted from 0; or a part of the embeddings for it."""
+        suffix = "" if part is None else f".part-{part:05d}"
+        return self.mining / f"epoch-{epoch:05d}{suffix}.npz"
 
     def cohort(self, name: str) -> Path:
         """The impostors that scores are normalised by."""
