@@ -1,6 +1,5 @@
 """The mining of hard negative pairs, in phases of its own between epochs."""
 
-import hashlib
 import logging
 import math
 import time
@@ -14,7 +13,7 @@ from ..files import atomic_write, remove_temporary
 from ..models.utterance_embedder import UtteranceEmbedder
 from ..progress import progress
 from ..run_dir import RunDir
-from .checkpoints import Checkpoints, load_checkpoint
+from .checkpoints import Checkpoints, load_checkpoint, weights_digest
 from .data import TrainingData
 from .embedding import embed_utterances
 from .pairs import Pairs
@@ -79,7 +78,7 @@ class PairMining:
         if checkpoints.resume_from is not None:
             load_checkpoint(checkpoints.resume_from, model)
         begun = done > 0 or epoch > phase
-        weights = None if begun else digest_of(model)
+        weights = None if begun else weights_digest(model.get_layer("backbone"))
         pairs = self._read(phase, weights)
         if pairs is None and begun:
             raise InputError(
@@ -155,14 +154,6 @@ class PairMining:
     def _parts(self, phase: int) -> list:
         number = math.ceil(len(self.data.utterances) / PART)
         return [self.run.mined(phase, part) for part in range(number)]
-
-
-def digest_of(model: keras.Model) -> str:
-    """Changes with any weight of the network."""
-    digest = hashlib.sha256()
-    for variable in model.get_layer("backbone").variables:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
-    return digest.hexdigest()
 
 
 def draw_negatives(batches: Pairs, number: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from ..command_line import InputError
-from ..files import content_digest, remove_temporary
+from ..files import remove_temporary
 from ..kaldi_feats.kinds import FBANK, KINDS, FeatureKind
 from ..kaldi_feats.kinds.record import feature_settings
 from ..lock import locked
@@ -16,7 +16,7 @@ from ..models.saving import load_model, save_model
 from ..progress import fit_progress
 from ..run_dir import RunDir
 from ..stamp import Stamp
-from .checkpoints import Checkpoints, load_checkpoint
+from .checkpoints import Checkpoints, load_checkpoint, weights_digest
 from .coherence import phases
 from .config import LABELS
 from .crops import CropStream
@@ -70,15 +70,17 @@ def train(
     }
     if held_out is not None:
         resolved["held_out"] = held_out.speakers
+    pretrained = None
     for before in first:
         data.check(config)  # not after days of the first
         network_settings(config)
         if not train(before, data_dir, run.pretraining.path, seed, workers):
             return False
-        resolved["pretrained"] = content_digest(run.pretraining.embedder)
+        pretrained = load_model(run.pretraining.embedder)
+        resolved["pretrained"] = weights_digest(pretrained)
     with locked(run.lock, f"training {run.path}"):
         remove_temporary(run.path, run.checkpoints, run.best, run.mining)
-        return _train(run, config, resolved, data, held_out, seed, workers)
+        return _train(run, config, resolved, data, held_out, pretrained, seed, workers)
 
 
 def _train(
@@ -87,6 +89,7 @@ def _train(
     resolved,
     data: TrainingData,
     held_out: TrainingData | None,
+    pretrained: keras.Model | None,
     seed: int,
     workers: int,
 ) -> bool:
@@ -102,7 +105,6 @@ def _train(
     keras.config.set_dtype_policy(config["dtype_policy"])
     data.check(config)
     batches = data.batches(config, seed)
-    pretrained = load_model(run.pretraining.embedder) if "pretrained" in resolved else None
     steps = config["epochs"] * batches.steps_per_epoch
     model = build_model(config, len(data.speakers), steps, pretrained)
     _check_bands(data, model, KINDS[config.get("feature_kind", FBANK.name)])
