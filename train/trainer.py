@@ -77,7 +77,8 @@ def train(
         if not train(before, data_dir, run.pretraining.path, seed, workers):
             return False
         pretrained = load_model(run.pretraining.embedder)
-        resolved["pretrained"] = weights_digest(pretrained)
+        weights = weights_digest(pretrained)
+        resolved["pretraining"] = {"epochs": before["epochs"], "weights": weights}
     with locked(run.lock, f"training {run.path}"):
         remove_temporary(run.path, run.checkpoints, run.best, run.mining)
         return _train(run, config, resolved, data, held_out, pretrained, seed, workers)

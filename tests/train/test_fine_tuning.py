@@ -20,7 +20,8 @@ from speaker_bases.train.trainer import train
 
 TWO = (
     "fine_tuning={architecture: {dense_units: 5}, losses: {contrastive: {margin: 0.5}}, "
-    "batch: {pairs: 4}, mining: {every: 2, hardest: 0.2}, epochs: 4}"
+    "optimizer: {name: adam, learning_rate: 0.03}, batch: {pairs: 4}, "
+    "mining: {every: 2, hardest: 0.2}, epochs: 4}"
 )
 SIZE = ["batch.size=6", "crops_per_utterance=4", TWO]
 
