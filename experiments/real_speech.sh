@@ -69,15 +69,22 @@ while read -r name system set epochs seeds settings; do
     recorded "$name" "$seed" "$epochs" && continue
     echo "$(date +%H:%M:%S) $name, seed $seed, $epochs epochs on $set"
     out=$exp/$name/seed$seed
+    kind=$(sed -n 's/^feature_kind: *\([a-z0-9_]*\).*/_\1/p' "conf/systems/$system.yaml")
+    if [ -n "$kind" ]; then
+      for folder in "$data/$set" "$test_set"; do
+        kaldi_feats/make_features.sh --kind "${kind#_}" "$folder" </dev/null
+      done
+    fi
     # shellcheck disable=SC2206 # several options in one word
     command=(python -m speaker_bases.train --system "conf/systems/$system.yaml"
-      --corpus "$corpus" --data-dir "$data/$set" --run "$out" --seed "$seed" --epochs "$epochs"
+      --corpus "$corpus" --data-dir "$data/$set$kind" --run "$out" --seed "$seed" --epochs "$epochs"
       $train_opts)
     for setting in $settings; do
       command+=(--set "$setting")
     done
     "${command[@]}" </dev/null
-    python -m speaker_bases.evaluate.embed --run "$out" --data-dir "$test_set" </dev/null
+    python -m speaker_bases.evaluate.embed --run "$out" --data-dir "$test_set$kind" \
+      --name "$(basename "$test_set")" </dev/null
     score_and_record "$out" "$test_set" "$set" "$settings" "${command[*]}" </dev/null
   done
 done <"$runs"

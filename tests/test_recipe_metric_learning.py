@@ -1,5 +1,7 @@
 """The system metric_learning from synthetic speech to scores, each stage by its command."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,12 @@ def test_from_speech_to_scores_by_distance(project_root, tmp_path):
     assert found.training["metric_learning"][0].startswith("1 and 2 epochs with `architecture=")
     row = found.results[0].row
     assert (row["loss"], row["backend"]) == ("L_S, then contrastive", "euclidean")
+
+    path = project_root / "experiments" / "real_speech" / "record.py"
+    spec = importlib.util.spec_from_file_location("record", path)
+    record = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(record)
+    call(record, "--csv", tmp_path / "runs.csv", "--run", run.path, "--data-dir", data / "test")
+    (recorded,) = record.read_rows(tmp_path / "runs.csv")
+    assert (recorded["epochs"], recorded["steps"]) == ("1", str(4 + 2 * 3))
+    assert float(recorded["eer_percent"]) == pytest.approx(row["eer_percent"], abs=0.006)

@@ -73,7 +73,7 @@ def record(
 
     Args:
         path: the CSV, made if it is not there.
-        run: a run's folder with its scores by cosine; the baseline has no training.
+        run: a run's folder with its scores by its system's back-end; the baseline has no training.
         data_dir: the test set whose lists were scored.
         trained_on: the name of the training set, for its column.
         settings: what differs from the system's YAML, for its column.
@@ -141,7 +141,11 @@ def _processor() -> str:
 
 
 def _training(run: RunDir) -> dict:
-    """Seed, loss and what log.csv says of the training; zeros and blanks for the baseline."""
+    """Seed, loss and what log.csv says of the training; zeros and blanks for the baseline.
+
+    Of a system of two trainings: the epochs of the first, which the plan is about; the steps and
+    the seconds of both; the losses of the second.
+    """
     config = run.read_config()
     about = {"seed": config["seed"], "loss": config["loss"]}
     if not run.log.exists():
@@ -149,10 +153,13 @@ def _training(run: RunDir) -> dict:
         words = dict.fromkeys(["first_loss", "last_loss", "dtype", "keras_backend"], "")
         return about | numbers | words
     epochs = read_log(run.log)
+    ends = [epochs[-1]]
+    if "pretraining" in config:
+        ends.insert(0, read_log(run.pretraining.log)[-1])
     return about | {
-        "epochs": epochs[-1]["epoch"],
-        "steps": epochs[-1]["step"],
-        "train_seconds": epochs[-1]["seconds"],
+        "epochs": ends[0]["epoch"],
+        "steps": sum(int(end["step"]) for end in ends),
+        "train_seconds": f"{sum(float(end['seconds']) for end in ends):.1f}",
         "first_loss": epochs[0]["loss"],
         "last_loss": epochs[-1]["loss"],
         "dtype": config["dtype_policy"],
@@ -161,7 +168,7 @@ def _training(run: RunDir) -> dict:
 
 
 def _scores(run: RunDir, trials: TrialList) -> np.ndarray:
-    path = run.scores(trials.name, "cosine")
+    path = run.scores(trials.name, run.read_config().get("backend", "cosine"))
     return read_scores(path, trials.trials, trials.path).astype(np.float32)
 
 
