@@ -20,6 +20,7 @@ for room in ROOMS:
 TEST = [
     "pytest>=8,<10",
     "pytest-timeout>=2.3,<3",
+    "pytest-xdist>=3.6,<4",
     "hypothesis>=6.100,<7",
     "nbclient>=0.10,<1",
     "ipykernel>=6.29,<8",

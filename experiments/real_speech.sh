@@ -83,8 +83,11 @@ while read -r name system set epochs seeds settings; do
       command+=(--set "$setting")
     done
     "${command[@]}" </dev/null
-    python -m speaker_bases.evaluate.embed --run "$out" --data-dir "$test_set$kind" \
-      --name "$(basename "$test_set")" </dev/null
+    for folder in "$test_set" "$data/train"; do
+      [[ $folder = "$test_set" || $set = train ]] || continue # for backends.py and geometry.py
+      python -m speaker_bases.evaluate.embed --run "$out" --data-dir "$folder$kind" \
+        --name "$(basename "$folder")" </dev/null
+    done
     score_and_record "$out" "$test_set" "$set" "$settings" "${command[*]}" </dev/null
   done
 done <"$runs"
