@@ -1,4 +1,4 @@
-"""The networks: the ResNets of Table 1 and Table 3, found by name in `NETWORKS`."""
+"""The networks, found by name in `NETWORKS`."""
 
 from .networks import NETWORKS
 from .resnet import ResNetTable, resnet34
