@@ -8,8 +8,7 @@ import numpy as np
 
 from ..command_line import InputError
 from ..kaldi_feats.reader import FeatureReader, repeated
-from .pairs import Pairs
-from .samplers import ShuffledUtterances, SpeakersTimesCrops
+from .pairs import Batches
 
 
 class CropStream(keras.utils.PyDataset):
@@ -47,7 +46,7 @@ class CropStream(keras.utils.PyDataset):
         utterances: Sequence[str],
         speakers: Sequence[int],
         num_frames: Sequence[int],
-        batches: ShuffledUtterances | SpeakersTimesCrops | Pairs,
+        batches: Batches,
         crop_frames: int,
         seed: int,
         first_step: int = 0,

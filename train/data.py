@@ -14,11 +14,8 @@ from ..kaldi_feats.kinds import FBANK
 from ..kaldi_feats.kinds.record import KIND, feature_settings
 from ..kaldi_feats.reader import FeatureReader, read_num_frames
 from .losses import LOSSES
-from .pairs import Pairs
+from .pairs import Batches, Pairs
 from .samplers import ShuffledUtterances, SpeakersTimesCrops
-
-Batches = ShuffledUtterances | SpeakersTimesCrops | Pairs
-"""Which utterances are in which mini-batch of which epoch."""
 
 
 def training_data(

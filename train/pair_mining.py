@@ -20,7 +20,7 @@ from .pairs import Pairs
 
 log = logging.getLogger(__name__)
 
-PART = 4096
+PART = 512
 """Utterances that are embedded between two looks at whether to stop, and stored in one file."""
 BLOCK = 4096
 """Pairs whose distances are computed at a time."""
@@ -132,7 +132,7 @@ class PairMining:
         """All training utterances, (utterances, dim); None if it was stopped."""
         if self._embedder is None:
             self._embedder = UtteranceEmbedder(model.get_layer("backbone"))
-        data, parts = self.data, []
+        data, embeddings = self.data, None
         remove_temporary(self.run.mining)
         with progress(total=len(data.utterances), desc="mining", unit="utt") as bar:
             for number, path in enumerate(self._parts(phase)):
@@ -147,9 +147,12 @@ class PairMining:
                     stored = {"embeddings": np.stack([rows[name] for name in names])}
                     with atomic_write(path, "wb") as file:
                         np.savez(file, weights=weights, **stored)
-                parts.append(stored["embeddings"])
+                rows = stored["embeddings"]
+                if embeddings is None:  # made at once: a list and a copy would be twice as much
+                    embeddings = np.empty((len(data.utterances), rows.shape[1]), np.float32)
+                embeddings[own] = rows
                 bar.update(len(names))
-        return np.concatenate(parts)
+        return embeddings
 
     def _parts(self, phase: int) -> list:
         number = math.ceil(len(self.data.utterances) / PART)

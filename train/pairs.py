@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..command_line import InputError
+from .samplers import ShuffledUtterances, SpeakersTimesCrops
 
 
 class Pairs:
@@ -95,3 +96,7 @@ class Pairs:
         start, count = self._start[speaker], self._count[speaker]
         place = rng.integers(0, len(self.speakers) - count)
         return self._order[place + np.where(place >= start, count, 0)]
+
+
+Batches = ShuffledUtterances | SpeakersTimesCrops | Pairs
+"""Which utterances are in which mini-batch of which epoch."""

@@ -88,6 +88,12 @@ def build_model(
 def _keep_layers(backbone: keras.Model, pretrained: keras.Model) -> None:
     """Give layers the weights of those of their names, and train the others alone."""
     known = {layer.name: layer for layer in pretrained.layers}
+    gone = known.keys() - {layer.name for layer in backbone.layers}
+    if gone := sorted(name for name in gone if known[name].weights):
+        raise InputError(
+            f"fine_tuning: the network does not have layer {gone[0]} of the first training; it can "
+            "only have layers more, and a network of your own must name all of them"
+        )
     for layer in backbone.layers:
         if layer.name in known:
             weights = known[layer.name].get_weights()

@@ -214,3 +214,10 @@ def test_a_layer_of_another_shape_is_refused(config_of, make_data, out):
     config = config_of("architecture.dense_units=3")
     with pytest.raises(InputError, match="layer dense is not of the shape that it was trained in"):
         train(config, make_data(), out)
+
+
+def test_a_network_without_a_layer_of_the_first_is_refused(config_of):
+    """As one that leaves names to Keras, which counts on."""
+    pretrained = keras.Sequential([keras.Input((None, 64)), keras.layers.Dense(3, name="dense_1")])
+    with pytest.raises(InputError, match="does not have layer dense_1 of the first training"):
+        build_model(phases(config_of())[1], 4, 1, pretrained)
