@@ -62,6 +62,7 @@ class Corpus:
 
 CORPORA = (Corpus(1211, 148_642, 820), Corpus(6112, 1_128_246, 780))
 NETS = {"table1": ("Table 1", {}), "vgg_m": ("VGG-M, all but fc8 frozen", {"fc8_units": 1024})}
+DIMS = {"table1": 128, "vgg_m": 1024}
 
 
 def main() -> int:
@@ -95,7 +96,7 @@ def tasks(crops: int):
         if net == "vgg_m":
             for layer in backbone.layers:
                 layer.trainable = layer.name == "fc8"
-        bands, dim = backbone.input_shape[-1], backbone.output_shape[-1]
+        bands, dim = backbone.input_shape[-1], DIMS[net]
         yield ("step", net), (training_step(backbone, bands, crops, rng), crops)
         yield ("embed", net), embedding(backbone, bands, CORPORA[0].frames, rng)
         for corpus in CORPORA:
@@ -123,9 +124,14 @@ def embedding(backbone, bands: int, frames: int, rng):
     return (lambda: embedder.predict_on_batch([features, lengths])), rows
 
 
+def searched_at_a_time(corpus: Corpus, dim: int) -> int:
+    """How many of a corpus's embeddings the search is run on: all, if they are not too large."""
+    return min(corpus.utterances, LARGEST // (4 * dim))
+
+
 def search(corpus: Corpus, dim: int, rng):
     """The pool of one epoch among the embeddings of all utterances, or a part of both."""
-    utterances = min(corpus.utterances, LARGEST // (4 * dim))
+    utterances = searched_at_a_time(corpus, dim)
     embeddings = rng.normal(size=(utterances, dim)).astype("float32")
     batches = Pairs(np.arange(utterances) % corpus.speakers, BATCH // 2, 1, 0, SHARE)
     number = batches.steps_per_epoch * batches.mined_per_batch
@@ -162,12 +168,6 @@ def choice(num_speakers: int, rng):
     return lambda: keras.ops.convert_to_numpy(chosen())
 
 
-def is_measured(net: str, corpus: Corpus) -> bool:
-    """Whether the search was run on as many embeddings as the corpus has."""
-    dim = NETWORKS[net](**NETS[net][1]).output_shape[-1]
-    return corpus.utterances <= LARGEST // (4 * dim)
-
-
 def print_rates(rates: dict) -> None:
     print("| measured | CPU time | / training |\n| --- | ---: | ---: |")
     for net, (title, _) in NETS.items():
@@ -199,7 +199,8 @@ def print_costs(rates: dict, intervals: list[int]) -> None:
         training = BATCH * corpus.steps * rates["step", "table1"]
         share = reference / (reference + training)
         print(
-            f"| {corpus.speakers:,} | Table 1 | L_H, every step | - | - | {reference:,.1f} "
+            f"| {corpus.speakers:,} | Table 1 | L_H, every step | - | - "
+            f"| {reference:,.1f} (a step measured) "
             f"| {100 * share:.3g} % | 1 | 0 | 0 |"
         )
         for net, (title, _) in NETS.items():
@@ -208,14 +209,15 @@ def print_costs(rates: dict, intervals: list[int]) -> None:
             embedded = corpus.utterances * frames * rates["embed", net]
             mined = corpus.steps * round(SHARE * (BATCH // 2 - BATCH // 4))
             searched = mined / HARDEST * rates["search", net, corpus]
-            note = " (measured)" if is_measured(net, corpus) else ""
+            whole = searched_at_a_time(corpus, DIMS[net]) == corpus.utterances
+            note = " (measured)" if whole else ""
             for every in intervals:
                 phase = embedded + every * searched
                 epoch = phase / every
                 steps = every * corpus.steps
                 print(
-                    f"| {corpus.speakers:,} | {title} | a phase every {every} "
-                    f"epoch{'s' if every > 1 else ''} | {embedded:,.0f} "
+                    f"| {corpus.speakers:,} | {title} | a phase every "
+                    f"{f'{every} epochs' if every > 1 else 'epoch'} | {embedded:,.0f} "
                     f"| {every * searched:,.2f}{note if every == 1 else ''} | {epoch:,.0f} "
                     f"| {100 * epoch / (epoch + training):.0f} % | {epoch / reference:,.0f} "
                     f"| {(steps - 1) / 2:,.0f} | {steps - 1:,} |"
