@@ -123,10 +123,8 @@ def _train(
     if getattr(batches, "mined_per_batch", 0):
         mining = PairMining(data, config, run, batches, seed)
     _log_beginning(run, resolved, model, batches.steps_per_epoch, checkpoints.step)
-    callbacks = [
-        *([validation] if validation else []),
-        log_file,
-    ]  # the first adds to what is logged
+    # The first adds to what is logged.
+    callbacks = [*([validation] if validation else []), log_file]
     with checkpoints.heeding_signals():
         _fit(model, config, data, batches, callbacks, checkpoints, mining, seed, workers)
     if checkpoints.diverged:
