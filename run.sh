@@ -47,8 +47,9 @@ nj=                         # parallel jobs of stages 0 and 1, and of i-vectors;
 epochs=                     # instead of the corpus file's
 allow_missing=false         # true: go on without what is missing, with its count in every table: a
                             # corpus that is not complete, trials of utterances without features
-backend=                    # cosine, bvector, plda, as-norm-bases or as-norm-means; each system's own
-                            # without it, bvector for vox2_*
+backend=                    # cosine, euclidean, bvector, plda, as-norm-bases or as-norm-means; each
+                            # system's own without it: bvector for vox2_*, euclidean for
+                            # metric_learning
 fbank_config=conf/fbank.conf  # options of compute-fbank-feats, which the embedded extractor reads too
 prepare_opts=               # more options for stage 0: python -m speaker_bases.kaldi_feats.prepare
 fbank_opts=                 # more options for stage 1: kaldi_feats/make_features.sh

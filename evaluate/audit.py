@@ -66,12 +66,14 @@ def audit_run(audit: Audit, run: RunDir, data_dir: Path) -> None:
         run: the run; what it does not have yet is not missed.
         data_dir: the test set's data directory, which the lists of the scores are in.
     """
+    if run.pretraining.path.is_dir():
+        audit_run(audit, run.pretraining, data_dir)
     audit.of(run.read_config)
     if run.speakers.is_file():
         audit.of(run.read_speakers)
     if run.log.is_file():
         audit.of(lambda: read_log(run.log))
-    for path in sorted(run.checkpoints.glob("*.npz")):
+    for path in sorted([*run.checkpoints.glob("*.npz"), *run.mining.glob("*.npz")]):
         audit.archive(path)
     audit.stamp(run.trained, "stage 2")
     for path in (run.model, run.embedder, run.bvector):

@@ -6,8 +6,9 @@
 #        make_features.sh --kind mfcc data/train
 #
 # Kinds of features, and where they are:
-#   fbank  log mel filter banks minus a sliding mean          DATA_DIR
-#   mfcc   cepstra and, in vad.scp, which frames are voiced   DATA_DIR_mfcc
+#   fbank        log mel filter banks minus a sliding mean          DATA_DIR
+#   mfcc         cepstra and, in vad.scp, which frames are voiced   DATA_DIR_mfcc
+#   spectrogram  magnitudes of spectra, each bin normalised         DATA_DIR_spectrogram
 # A kind that has a data directory of its own gets the tables of DATA_DIR copied into it.
 #
 # With KALDI_ROOT set, Kaldi's own compute-fbank-feats, apply-cmvn-sliding and copy-feats (and
@@ -20,16 +21,19 @@
 # what a changed option touches is made again.
 #
 # Options (--name value or --name=value) and their defaults:
-kind=fbank                  # of features: fbank or mfcc
+kind=fbank                  # of features: fbank, mfcc or spectrogram
 nj=                         # parallel jobs; without it one for each processor
 fbank_config=conf/fbank.conf
                             # options of compute-fbank-feats; this one is the project's
 mfcc_config=conf/mfcc.conf  # options of compute-mfcc-feats
 vad_config=conf/vad.conf    # options of compute-vad, for mfcc
+spectrogram_config=conf/spectrogram.conf
+                            # options of magnitude spectrograms
 cmn_window=300              # frames that the sliding mean of filter banks is taken over
 compress=false              # true: store Kaldi's compressed matrices, a quarter of the disk for an
                             # error of up to 0.09 on each log-mel value. VoxCeleb1's filter banks
-                            # take 33 GB or 8 GB, VoxCeleb2's 220 GB or 55 GB
+                            # take 33 GB or 8 GB, VoxCeleb2's 220 GB or 55 GB; spectrograms eight
+                            # times as much
 skip_broken=false           # true: leave recordings that cannot be read out, and list them in
                             # broken_recordings there (embedded extractor)
 allow_missing=false         # true: leave trials of utterances without features out of the lists,
@@ -51,7 +55,7 @@ if [ $# -lt 1 ] || [ $# -gt 3 ]; then
   show_help >&2
   exit 2
 fi
-for name in fbank_config mfcc_config vad_config; do
+for name in fbank_config mfcc_config vad_config spectrogram_config; do
   is_given "$name" || [ ! -f "$here/../${!name}" ] || printf -v "$name" %s "$here/../${!name}"
 done
 cmd=${cmd:-${train_cmd:-}}
@@ -66,7 +70,7 @@ fi
   fail "$python lacks this project; run ./run.sh, which makes .venv, or pip install -e ."
 
 arguments=(--kind "$kind" ${nj:+--nj "$nj"} --fbank-config "$fbank_config" --cmn-window "$cmn_window"
-  --mfcc-config "$mfcc_config" --vad-config "$vad_config"
+  --mfcc-config "$mfcc_config" --vad-config "$vad_config" --spectrogram-config "$spectrogram_config"
   --compress "$compress" --skip-broken "$skip_broken" --allow-missing "$allow_missing"
   ${pipe_timeout:+--pipe-timeout "$pipe_timeout"} ${max_minutes:+--max-minutes "$max_minutes"} "$@")
 

@@ -1,4 +1,4 @@
-"""The networks, found by name in `NETWORKS`: the ResNets of Table 1 and Table 3, the x-vector."""
+"""The networks, found by name in `NETWORKS`: ResNets, the x-vector, VGG-M."""
 
 from .networks import HEADS, NETWORKS
 from .resnet import ResNetTable, resnet34

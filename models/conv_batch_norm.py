@@ -18,6 +18,25 @@ def mask_frames(x, mask):
     return ops.where(mask[:, :, None, None], x, ops.zeros((), x.dtype))
 
 
+def mask_after(mask, lost: int, stride: int):
+    """The mask of the frames that a window over frames gives.
+
+    Args:
+        mask: boolean tensor of shape `(batch_size, frames)`, or `None` for no padding.
+        lost: frames that the window takes beyond those it gives, before the stride.
+        stride: of the window.
+    """
+    if mask is None:
+        return None
+    if lost:  # of an utterance too short for one output frame, the first is kept
+        mask = ops.concatenate([mask[:, :1], mask[:, lost + 1 :]], axis=1)
+    return mask[:, ::stride]
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
 @keras.saving.register_keras_serializable(package="speaker_bases")
 class FrameConvolution(layers.Layer):
     """A convolution over frames and bands, without a bias, that knows of padded frames.
@@ -28,9 +47,10 @@ class FrameConvolution(layers.Layer):
 
     Args:
         filters: number of output channels.
-        kernel_size: odd size of the square kernel.
+        kernel_size: size of the square kernel, or a pair, over frames and over bands.
         strides: pair of strides, over frames and over bands.
-        padding: zeros on each side; `kernel_size // 2`, which loses no frame, if `None`.
+        padding: zeros on each side; `kernel_size // 2`, which under an odd size loses no frame, if
+            `None`.
         kernel_initializer: of the kernel.
         kernel_regularizer: of the kernel.
 
@@ -47,22 +67,24 @@ class FrameConvolution(layers.Layer):
     def __init__(
         self,
         filters: int,
-        kernel_size: int,
+        kernel_size: int | tuple[int, int],
         strides: tuple[int, int] = (1, 1),
-        padding: int | None = None,
+        padding: int | tuple[int, int] | None = None,
         kernel_initializer="he_normal",
         kernel_regularizer=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.filters = filters
-        self.kernel_size = kernel_size
+        self.kernel_size = _pair(kernel_size)
         self.strides = tuple(strides)
-        self.padding = kernel_size // 2 if padding is None else padding
+        keeps_all = tuple(size // 2 for size in self.kernel_size)
+        self.padding = keeps_all if padding is None else _pair(padding)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         # Without a stride, "same" is the default padding, and 5 % faster than a layer of its own.
+        same = self.strides == (1, 1) and self.padding == keeps_all
         self.pad = None
-        if self.strides != (1, 1) or self.padding != kernel_size // 2:
+        if not same and any(self.padding):
             self.pad = layers.ZeroPadding2D(
                 self.padding,
                 data_format="channels_last",
@@ -71,9 +93,9 @@ class FrameConvolution(layers.Layer):
             )
         self.conv = layers.Conv2D(
             filters,
-            kernel_size,
+            self.kernel_size,
             strides,
-            padding="same" if self.pad is None else "valid",
+            padding="same" if same else "valid",
             data_format="channels_last",
             use_bias=False,  # a batch normalization follows, and its beta is one
             kernel_initializer=kernel_initializer,
@@ -90,12 +112,8 @@ class FrameConvolution(layers.Layer):
         return self.conv(x if self.pad is None else self.pad(x))
 
     def compute_mask(self, x, mask=None):
-        if mask is None:
-            return None
-        lost = self.kernel_size - 1 - 2 * self.padding
-        if lost:  # of an utterance too short for one output frame, the first is kept
-            mask = ops.concatenate([mask[:, :1], mask[:, lost + 1 :]], axis=1)
-        return mask[:, :: self.strides[0]]
+        lost = self.kernel_size[0] - 1 - 2 * self.padding[0]
+        return mask_after(mask, lost, self.strides[0])
 
     def compute_output_shape(self, input_shape):
         if self.pad is not None:
@@ -119,7 +137,7 @@ class ConvBatchNorm(FrameConvolution):
 
     Args:
         filters: number of output channels.
-        kernel_size: odd size of the square kernel.
+        kernel_size: see `FrameConvolution`.
         strides: pair of strides, over frames and over bands.
         momentum: of the batch normalization's moving statistics.
         fused_normalization: see `FusedBatchNormalization`.
@@ -135,7 +153,7 @@ class ConvBatchNorm(FrameConvolution):
     def __init__(
         self,
         filters: int,
-        kernel_size: int,
+        kernel_size: int | tuple[int, int],
         strides: tuple[int, int] = (1, 1),
         momentum: float = 0.99,
         fused_normalization=None,

@@ -7,6 +7,7 @@ import keras
 
 from ..registry import Registry
 from .resnet import resnet34
+from .vgg_m import vgg_m
 from .xvector import xvector, xvector_head
 
 NETWORKS: Registry[Callable[..., keras.Model]] = Registry("network")
@@ -20,6 +21,7 @@ does, and gives a model from features `(batch_size, frames, bands)` to embedding
 NETWORKS.add("table1", partial(resnet34, "table1"))
 NETWORKS.add("table3", partial(resnet34, "table3"))
 NETWORKS.add("xvector", xvector)
+NETWORKS.add("vgg_m", vgg_m)
 
 HEADS: Registry[Callable[..., keras.Model]] = Registry("head")
 """The layers between embeddings and losses while training, for those networks that have any.

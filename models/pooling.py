@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from .conv_batch_norm import mask_after, mask_frames
+
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
 class AddChannel(layers.Layer):
@@ -23,6 +25,88 @@ class AddChannel(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, 1)
+
+
+@keras.saving.register_keras_serializable(package="speaker_bases")
+class AtLeastFrames(layers.Layer):
+    """Features with zeros behind them up to a number of frames, which the mask leaves out.
+
+    Args:
+        frames: what a network needs for one frame of its output.
+
+    Call arguments:
+        x: tensor of shape `(batch_size, frames, bands)`.
+        mask: boolean tensor of shape `(batch_size, frames)`, or `None`, under which the zeros
+            count as frames. Passed on by Keras.
+
+    Output shape:
+        `(batch_size, max(frames, least), bands)`.
+    """
+
+    def __init__(self, frames: int, **kwargs):
+        super().__init__(**kwargs)
+        self.frames = frames
+
+    def call(self, x, mask=None):
+        return self._filled(x, ((0, 0), (0, self.frames), (0, 0)))
+
+    def compute_mask(self, x, mask=None):
+        return None if mask is None else self._filled(mask, ((0, 0), (0, self.frames)))
+
+    def _filled(self, x, padding):
+        there = ops.shape(x)[1]
+        # A number where the shape is known when the graph is made: JAX slices by nothing else.
+        known = isinstance(there, int)
+        wanted = max(there, self.frames) if known else ops.maximum(there, self.frames)
+        return ops.pad(x, padding, constant_values=0)[:, :wanted]
+
+    def compute_output_shape(self, input_shape):
+        frames = input_shape[1] and max(input_shape[1], self.frames)
+        return (input_shape[0], frames, *input_shape[2:])
+
+    def get_config(self):
+        return super().get_config() | {"frames": self.frames}
+
+
+@keras.saving.register_keras_serializable(package="speaker_bases")
+class MaskedMaximumPooling(layers.Layer):
+    """The largest of each window over frames and bands, of activations that are not negative.
+
+    Args:
+        size: frames and bands of a window.
+        strides: over frames and over bands.
+
+    Call arguments:
+        x: tensor of shape `(batch_size, frames, bands, channels)`, after a ReLU.
+        mask: boolean tensor of shape `(batch_size, frames)`, or `None`. Passed on by Keras.
+
+    Output shape:
+        `(batch_size, 1 + (frames - size[0]) // strides[0], 1 + (bands - size[1]) // strides[1],
+        channels)`, with a mask of the windows that hold no padded frame.
+    """
+
+    def __init__(self, size: tuple[int, int], strides: tuple[int, int], **kwargs):
+        super().__init__(**kwargs)
+        self.size, self.strides = tuple(size), tuple(strides)
+
+    def call(self, x, mask=None):
+        # Only of an utterance too short for one window is a padded frame in a window that counts,
+        # and its zeros are no larger than what a ReLU gives.
+        x = mask_frames(x, mask)
+        return ops.max_pool(x, self.size, self.strides, data_format="channels_last")
+
+    def compute_mask(self, x, mask=None):
+        return mask_after(mask, self.size[0] - 1, self.strides[0])
+
+    def compute_output_shape(self, input_shape):
+        frames, bands = (
+            length and 1 + (length - size) // stride
+            for length, size, stride in zip(input_shape[1:3], self.size, self.strides, strict=True)
+        )
+        return (input_shape[0], frames, bands, input_shape[3])
+
+    def get_config(self):
+        return super().get_config() | {"size": self.size, "strides": self.strides}
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")

@@ -4,7 +4,7 @@ A user's own module adds entries when it is imported, for example::
 
     from speaker_bases.evaluate.backends import BACKENDS
 
-    BACKENDS.add("euclidean", Euclidean())
+    BACKENDS.add("manhattan", Manhattan())
 
 It is found if its package names it as an entry point of the group `speaker_bases.plugins`, or if a
 tool is given ``--plugin MODULE``. It is never named in a YAML file or in a saved configuration: to

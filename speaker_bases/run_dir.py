@@ -42,6 +42,7 @@ class RunDir:
         self.checkpoints = self.path / "checkpoints"
         self.best = self.checkpoints / "best"  # of the epochs measured on held-out speakers
         self.tensorboard = self.path / "tensorboard"
+        self.mining = self.path / "mining"
         # stage 2 of an i-vector system: Kaldi's files
         self.ivector = self.path / "ivector"
         self.diagonal_mixture = self.ivector / "final.dubm"
@@ -84,6 +85,16 @@ class RunDir:
         if "ivector" in self.read_config():
             raise InputError(f"{self.path}: an i-vector system, and this takes a network")
         raise InputError(f"{self.embedder}: missing; finish the training first (stage 2)")
+
+    @property
+    def pretraining(self) -> "RunDir":
+        """The training before this one, where a system has two: a run of its own."""
+        return RunDir(self.path / "pretraining")
+
+    def mined(self, epoch: int, part: int | None = None) -> Path:
+        """The pairs mined before an epoch, counted from 0; or a part of the embeddings for it."""
+        suffix = "" if part is None else f".part-{part:05d}"
+        return self.mining / f"epoch-{epoch:05d}{suffix}.npz"
 
     def cohort(self, name: str) -> Path:
         """The impostors that scores are normalised by."""

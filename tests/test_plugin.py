@@ -39,7 +39,7 @@ def test_one_of_each_runs_through_all_stages(project_root, plugin):
     assert done.returncode == 0, done.stdout + done.stderr
     with open(plugin / "exp" / "results.csv", newline="") as file:
         rows = {row["system"]: row for row in csv.DictReader(file)}
-    assert (rows["mine"]["loss"], rows["mine"]["backend"]) == ("L_1", "euclidean")
+    assert (rows["mine"]["loss"], rows["mine"]["backend"]) == ("L_1", "manhattan")
     assert rows["mine"]["trial_list"] == "tones"
     config = RunDir(plugin / "exp" / "mine" / "seed0").read_config()
     assert (config["network"], config["similarity"]) == ("frames", "cosine")

@@ -65,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     def body() -> int:
         check_backend()
         load_plugins(argv)
+        from .coherence import phases
         from .config import load_config
         from .data import training_data
 
@@ -83,11 +84,13 @@ def main(argv: list[str] | None = None) -> int:
                 train_ivector(config, args.data_dir, args.run, args.seed, args.nj)
             return 0
         if args.check:
-            training_data(args.data_dir, config, args.seed)[0].check(config)
+            data, _ = training_data(args.data_dir, config, args.seed)
             load_keras()
             from .systems import network_settings
 
-            network_settings(config)
+            for training in phases(config):
+                data.check(training)
+                network_settings(training)
             return 0
         load_keras()  # takes seconds: not before the settings are known to be good
         from .trainer import train

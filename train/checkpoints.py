@@ -1,6 +1,7 @@
 """Where a training stands, saved by step so that it goes on exactly there."""
 
 import contextlib
+import hashlib
 import logging
 import os
 import signal
@@ -38,6 +39,14 @@ def state_of(model: keras.Model) -> dict[str, keras.Variable]:
         for group, variables in groups.items()
         for number, variable in enumerate(variables)
     }
+
+
+def weights_digest(network: keras.Model) -> str:
+    """Changes with any weight of a network; of a saved file it would change with its date too."""
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
 
 
 def save_checkpoint(folder: Path, model: keras.Model, step: int, keep: int = KEEP) -> Path:

@@ -9,9 +9,10 @@ from ..command_line import InputError
 from ..kaldi_feats.kinds import FBANK, KINDS
 from ..yaml_files import compose, compose_yaml
 from .checked_yaml import check_node
-from .losses import LOSSES, softmax_beside_cosines
+from .coherence import checked_phases
+from .losses import LOSSES
 from .schedules import SCHEDULES
-from .schema import COMMON, OPTIMIZERS, Number, Section
+from .schema import COMMON, FINE_TUNING, Number, Section
 
 LABELS = (
     *("loss", "backend", "overrides"),
@@ -42,7 +43,8 @@ def load_config(
 
     Returns:
         The complete configuration, with `system` and `corpus` (the names) added, `loss` and
-        `similarity`, which follow from the losses, and `overrides` if there are any.
+        `similarity`, which follow from the losses, and `overrides` if there are any. With
+        `fine_tuning` it is of two trainings; see `phases`.
 
     Raises:
         InputError: a file that is missing or not YAML, an unknown key, a value of a wrong type,
@@ -69,9 +71,8 @@ def load_config(
     for key in REQUIRED:
         if key not in config:
             raise InputError(f"{system}: neither this file nor {corpus} sets `{key}`")
-    _check_together(config, where)
-    _derive(config)
-    return config
+    trainings = checked_phases(config, where)
+    return config | trainings[0] | {"loss": trainings[-1]["loss"]}
 
 
 def _is_of(key: str, is_ivector: bool) -> bool:
@@ -97,13 +98,16 @@ def _check_kind(config: dict[str, Any], is_ivector: bool, where: str) -> None:
 def schema() -> dict:
     """All that a configuration file may hold, with the losses and schedules that are known now."""
     schedule_keys = {key: kind for entry in SCHEDULES.values() for key, kind in entry.keys.items()}
-    return COMMON | {
+    registered = {
         "losses": {name: Section(loss.keys) for name, loss in LOSSES.items()},
         # what becomes of the learning rate; constant without it
         "schedule": Section(
             name=tuple(SCHEDULES), warmup_steps=Number(int, least=0), **schedule_keys
         ),
     }
+    # a second training, of what the first did not have; see `phases`
+    fine_tuning = Section({key: COMMON[key] for key in FINE_TUNING} | registered)
+    return COMMON | registered | {"fine_tuning": fine_tuning}
 
 
 def _parse_override(text: str) -> dict[str, Any]:
@@ -132,71 +136,3 @@ def _merge(base: dict, new: dict) -> None:
             _merge(base.setdefault(key, {}), value)
         else:
             base[key] = value
-
-
-def _check_together(config: dict[str, Any], where: str) -> None:
-    """Refuse losses, optimizer, schedule and batches that do not go together."""
-    _check_losses(config, where)
-    optimizer = config["optimizer"]
-    if "name" not in optimizer:
-        raise InputError(f"{where}: `optimizer` needs a name: {' or '.join(OPTIMIZERS)}")
-    _check_keys("optimizer", optimizer, OPTIMIZERS[optimizer["name"]], where)
-    schedule = config.get("schedule", {})
-    if schedule and "name" not in schedule:
-        raise InputError(f"{where}: `schedule` needs a name: {' or '.join(SCHEDULES)}")
-    if schedule:
-        known = SCHEDULES[schedule["name"]].keys.keys() | {"warmup_steps"}
-        _check_keys("schedule", schedule, known, where)
-    batch = config["batch"]
-    if batch.keys() not in ({"size"}, {"speakers", "crops_per_speaker"}):
-        raise InputError(
-            f"{where}: `batch` takes either `size`, or `speakers` and `crops_per_speaker`; "
-            f"found {', '.join(sorted(batch))}"
-        )
-    if "validation" in config:
-        if "speakers" not in config["validation"]:
-            raise InputError(f"{where}: `validation` needs `speakers`, how many are held out")
-        if optimizer.get("use_ema"):
-            raise InputError(f"{where}: `validation` and `optimizer.use_ema` do not go together")
-    for name, settings in config["losses"].items():
-        LOSSES[name].check(settings, config, where)
-
-
-def _check_losses(config: dict[str, Any], where: str) -> None:
-    losses = config["losses"]
-    beside = softmax_beside_cosines(losses)
-    places = [LOSSES[name].place for name in losses if name != beside]
-    if len(places) - places.count("embeddings") - places.count("bases") != 1:
-        alone = [name for name, loss in LOSSES.items() if loss.place in ("outputs", "batch")]
-        raise InputError(
-            f"{where}: `losses` takes exactly one of {', '.join(alone)}; "
-            f"found {', '.join(sorted(losses)) or 'none'}"
-        )
-    for name, settings in losses.items():
-        if LOSSES[name].place == "bases" and "outputs" not in places:
-            raise InputError(
-                f"{where}: losses.{name} needs bases, and {' and '.join(losses.keys() - {name})} "
-                "has none"
-            )
-        if name != beside and places.count(LOSSES[name].place) > 1:
-            raise InputError(f"{where}: {' and '.join(losses)} do not stand side by side")
-        for key in LOSSES[name].required:
-            if key not in settings:
-                raise InputError(f"{where}: losses.{name} needs {key}")
-
-
-def _check_keys(part: str, settings: dict[str, Any], known, where: str) -> None:
-    wrong = settings.keys() - known - {"name"}
-    if wrong:
-        raise InputError(
-            f"{where}: {part}.{settings['name']} does not take {', '.join(sorted(wrong))}"
-        )
-
-
-def _derive(config: dict[str, Any]) -> None:
-    """What follows from the losses: their sum as the paper writes it, and what the bases return."""
-    losses = config["losses"]
-    config["loss"] = " + ".join(LOSSES[name].symbol for name in losses)
-    for name in losses.keys() - {softmax_beside_cosines(losses)}:
-        if LOSSES[name].similarity:
-            config["similarity"] = LOSSES[name].similarity

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..command_line import InputError
 from ..kaldi_feats.reader import FeatureReader, repeated
-from .samplers import ShuffledUtterances, SpeakersTimesCrops
+from .pairs import Batches
 
 
 class CropStream(keras.utils.PyDataset):
@@ -23,8 +23,8 @@ class CropStream(keras.utils.PyDataset):
         utterances: ids, in the order that `batches` counts them.
         speakers: `(utterances,)` integers, the class of each utterance.
         num_frames: `(utterances,)` integers, the length that each must have.
-        batches: which utterances are in which batch: `ShuffledUtterances` or
-            `SpeakersTimesCrops`.
+        batches: which utterances are in which batch: `ShuffledUtterances`, `SpeakersTimesCrops`
+            or `Pairs`.
         crop_frames: length of a crop (the paper's l).
         seed: where crops begin in epoch `k` follows from `(seed, k)`.
         first_step: where to join the stream.
@@ -46,7 +46,7 @@ class CropStream(keras.utils.PyDataset):
         utterances: Sequence[str],
         speakers: Sequence[int],
         num_frames: Sequence[int],
-        batches: ShuffledUtterances | SpeakersTimesCrops,
+        batches: Batches,
         crop_frames: int,
         seed: int,
         first_step: int = 0,

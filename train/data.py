@@ -14,6 +14,7 @@ from ..kaldi_feats.kinds import FBANK
 from ..kaldi_feats.kinds.record import KIND, feature_settings
 from ..kaldi_feats.reader import FeatureReader, read_num_frames
 from .losses import LOSSES
+from .pairs import Batches, Pairs
 from .samplers import ShuffledUtterances, SpeakersTimesCrops
 
 
@@ -129,11 +130,14 @@ class TrainingData:
         for name, settings in config["losses"].items():
             LOSSES[name].check_speakers(settings, len(self.speakers))
 
-    def batches(self, config: dict[str, Any], seed: int) -> ShuffledUtterances | SpeakersTimesCrops:
+    def batches(self, config: dict[str, Any], seed: int) -> Batches:
         """Which utterances are in which batch, as the configuration's `batch` says."""
         batch, crops = config["batch"], config["crops_per_utterance"]
         if "size" in batch:
             return ShuffledUtterances(self.labels, batch["size"], crops, seed)
+        if "pairs" in batch:
+            mined = config["mining"].get("share", 0.5) if "mining" in config else 0.0
+            return Pairs(self.labels, batch["pairs"], crops, seed, mined)
         return SpeakersTimesCrops(
             self.labels, batch["speakers"], batch["crops_per_speaker"], crops, seed
         )

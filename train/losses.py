@@ -100,6 +100,17 @@ def _check_ge2e(settings: Settings, config: dict[str, Any], where: str) -> None:
         )
 
 
+def _contrastive(num_speakers: int, **settings):
+    from ..losses import Contrastive
+
+    return Contrastive(**settings, name="contrastive")
+
+
+def _check_pairs(settings: Settings, config: dict[str, Any], where: str) -> None:
+    if "pairs" not in config["batch"]:
+        raise InputError(f"{where}: losses.contrastive is of pairs: its `batch` needs `pairs`")
+
+
 def _between_speaker(num_speakers: int, **settings):
     from ..losses import BetweenSpeakerVariation
 
@@ -154,6 +165,16 @@ LOSSES.add(
         _ge2e,
         {"init_weight": POSITIVE, "init_bias": ANY, "include_self": bool, "reduction": REDUCTION},
         check=_check_ge2e,
+    ),
+)
+LOSSES.add(
+    "contrastive",  # Hadsell et al. 2006, Eq. 4
+    Loss(
+        "contrastive",
+        "batch",
+        _contrastive,
+        {"margin": POSITIVE, "reduction": REDUCTION},
+        check=_check_pairs,
     ),
 )
 LOSSES.add(

@@ -26,7 +26,8 @@ class Number:
 
     def __str__(self) -> str:
         if self.above > -math.inf:
-            return f"above {self.above}"
+            end = f" and at most {self.most}" if self.most < math.inf else ""
+            return f"above {self.above}{end}"
         if self.most < math.inf:
             return f"between {self.least} and {self.most}"
         return f"at least {self.least}" if self.least > -math.inf else "finite"
@@ -64,7 +65,7 @@ COMMON = {
     # the system; `feature_kind` is one of `KINDS`, filter banks without it
     "feature_kind": str,
     "network": str,
-    # what is otherwise than in the network's table; see `ResNetTable`
+    # what is otherwise than in the network's table; see `ResNetTable` for the ResNets
     "architecture": Section(
         stage_blocks=Counts(4),
         conv1_padding=Number(int, least=0, most=3),
@@ -73,6 +74,11 @@ COMMON = {
         pooling=("average", "average_plus_maximum"),
         dense_units=COUNT,
         embedding_length=POSITIVE,
+        # of VGG-M; see `vgg_m`
+        conv_filters=Counts(5),
+        fc6_units=COUNT,
+        fc7_units=COUNT,
+        fc8_units=COUNT,
     ),
     "initializer": ("he_normal", "he_normal_fan_out"),
     "weight_decay": NOT_NEGATIVE,
@@ -89,7 +95,15 @@ COMMON = {
         "use_ema": bool,
         "ema_momentum": SHARE,
     },
-    "batch": {"size": COUNT, "speakers": COUNT, "crops_per_speaker": COUNT},
+    "batch": {
+        "size": COUNT,
+        "speakers": COUNT,
+        "crops_per_speaker": COUNT,
+        "pairs": Number(int, least=2),
+    },
+    # which of the pairs of two speakers are hard: what share of them, every how many epochs they
+    # are mined, and how near they are: among the nearest `hardest` of all such pairs
+    "mining": Section(share=SHARE, every=COUNT, hardest=Number(above=0, most=1)),
     # where a crop begins, and what becomes of an utterance that is shorter
     "crop_begins": ("anywhere", "first_half"),
     "short_utterances": ("repeated", "doubled"),
@@ -124,3 +138,6 @@ COMMON = {
     "dtype_policy": ("float32", "mixed_bfloat16", "mixed_float16"),
 }
 """What every configuration may hold; the losses and schedules add their own keys."""
+
+FINE_TUNING = ("architecture", "optimizer", "batch", "mining", "epochs", "weight_decay")
+"""What the second of two trainings may set anew, beside `losses` and `schedule`."""

@@ -5,7 +5,10 @@ import logging
 from collections.abc import Collection
 from typing import Any
 
+from ..command_line import InputError
 from ..run_dir import RunDir
+from .config import LABELS
+from .schedules import schedule_of
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,30 @@ def changed_keys(
     return sorted(key for key in before.keys() | now if before.get(key) != now.get(key))
 
 
+def move_aside_if_other(run: RunDir, resolved: dict[str, Any], last: int, reached: int) -> None:
+    """Make room if a run's folder holds a training of something else, or of more epochs.
+
+    Args:
+        run: the run.
+        resolved: what it is to be trained as.
+        last: the last step of that.
+        reached: the step of the last checkpoint that is there.
+    """
+    try:
+        previous = run.read_config()
+    except InputError as error:
+        if run.checkpoints.is_dir() or run.config.exists():
+            # Of checkpoints without their configuration nobody knows what they were trained as.
+            move_aside(run, f"its configuration cannot be read: {error}")
+        return
+    ignored = LABELS if schedule_of(resolved).needs_last_step else (*LABELS, "epochs")
+    changed = changed_keys(previous, resolved, ignored)
+    if reached > last:
+        changed = sorted({*changed, "epochs"})
+    if changed:
+        move_aside(run, f"it was trained with other settings ({', '.join(changed)})")
+
+
 def move_aside(run: RunDir, reason: str) -> None:
     """Move a run's folder to ``superseded/`` beside it; its logs stay."""
     shelf = run.path.parent / "superseded"
@@ -31,6 +58,9 @@ def move_aside(run: RunDir, reason: str) -> None:
     target = next(name for name in names if not name.exists())
     log.warning("%s: %s; moved to %s", run.path, reason, target)
     run.path.rename(target)
-    if (target / run.logs.name).is_dir():  # run.sh is writing there: what comes belongs here
-        run.path.mkdir()
-        (target / run.logs.name).rename(run.logs)
+    # run.sh is writing its log there: what comes belongs here. And a first training of two is a run
+    # of its own, which has just looked after itself.
+    for kept in (run.logs, run.pretraining.path):
+        if (target / kept.name).is_dir():
+            run.path.mkdir(exist_ok=True)
+            (target / kept.name).rename(kept)

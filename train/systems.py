@@ -23,7 +23,9 @@ INITIALIZERS = {
 }
 
 
-def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.Model:
+def build_model(
+    config: dict[str, Any], num_speakers: int, steps: int, pretrained: keras.Model | None = None
+) -> keras.Model:
     """The training model of a configuration, compiled.
 
     It has the inputs `features` `(batch, frames, 64)` and `speakers` `(batch,)` and, as the
@@ -34,6 +36,7 @@ def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.
         config: what `load_config` returns.
         num_speakers: N, the number of training speakers.
         steps: mini-batches of the whole training, for schedules that end with it.
+        pretrained: a network whose layers stand in this one too, and stay as they are.
     """
     losses = config["losses"]
     decay = _decay(config)
@@ -44,6 +47,8 @@ def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.
         name="backbone",
         **network_settings(config),
     )
+    if pretrained is not None:
+        _keep_layers(backbone, pretrained)
     features = keras.Input((None, backbone.input_shape[-1]), dtype="float32", name="features")
     speakers = keras.Input((), dtype="int32", name="speakers")
     output = backbone(features)
@@ -82,6 +87,27 @@ def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.
     model.compile(optimizer=_optimizer(config, steps), loss=loss, metrics=metrics)
     _create_all_variables(model)
     return model
+
+
+def _keep_layers(backbone: keras.Model, pretrained: keras.Model) -> None:
+    """Give layers the weights of those of their names, and train the others alone."""
+    known = {layer.name: layer for layer in pretrained.layers}
+    gone = known.keys() - {layer.name for layer in backbone.layers}
+    if gone := sorted(name for name in gone if known[name].weights):
+        raise InputError(
+            f"fine_tuning: the network does not have layer {gone[0]} of the first training; it can "
+            "only have layers more, and a network of your own must name all of them"
+        )
+    for layer in backbone.layers:
+        if layer.name in known:
+            weights = known[layer.name].get_weights()
+            if [each.shape for each in layer.weights] != [each.shape for each in weights]:
+                raise InputError(
+                    f"fine_tuning.architecture: layer {layer.name} is not of the shape that it was "
+                    "trained in; only add layers"
+                )
+            layer.set_weights(weights)
+            layer.trainable = False
 
 
 def network_settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -9,20 +9,28 @@ import keras
 
 from ..command_line import InputError
 from ..files import remove_temporary
+from ..kaldi_feats.kinds import FBANK, KINDS, FeatureKind
 from ..kaldi_feats.kinds.record import feature_settings
 from ..lock import locked
-from ..models.saving import save_model
+from ..models.saving import load_model, save_model
 from ..progress import fit_progress
 from ..run_dir import RunDir
 from ..stamp import Stamp
-from .checkpoints import Checkpoints, last_checkpoint, load_checkpoint, step_of
+from .checkpoints import (
+    Checkpoints,
+    last_checkpoint,
+    load_checkpoint,
+    step_of,
+    weights_digest,
+)
+from .coherence import phases
 from .config import LABELS
 from .crops import CropStream
 from .data import TrainingData, training_data
 from .logs import TrainingLog
-from .schedules import schedule_of
-from .superseded import changed_keys, move_aside, without
-from .systems import build_model, loss_callbacks
+from .pair_mining import PairMining
+from .superseded import move_aside_if_other, without
+from .systems import build_model, loss_callbacks, network_settings
 from .validation import Validation
 
 log = logging.getLogger(__name__)
@@ -39,7 +47,8 @@ def train(
 
     A folder trained with another configuration, other data or another seed is moved to
     `superseded/` beside it, and the training begins anew; only more epochs are added to what is
-    there.
+    there. Of two trainings (see `phases`) the first has a folder of its own, `pretraining/` in that
+    of the second.
 
     Args:
         config: what `load_config` returns.
@@ -56,6 +65,7 @@ def train(
         InputError: bad data, settings that do not fit it, or a loss that became NaN or infinite.
     """
     run = RunDir(path)
+    *first, config = phases(config)
     data, held_out = training_data(data_dir, config, seed)
     resolved = config | {
         "seed": seed,
@@ -66,9 +76,18 @@ def train(
     }
     if held_out is not None:
         resolved["held_out"] = held_out.speakers
+    pretrained = None
+    for before in first:
+        data.check(config)  # not after days of the first
+        network_settings(config)
+        if not train(before, data_dir, run.pretraining.path, seed, workers):
+            return False
+        pretrained = load_model(run.pretraining.embedder)
+        weights = weights_digest(pretrained)
+        resolved["pretraining"] = {"epochs": before["epochs"], "weights": weights}
     with locked(run.lock, f"training {run.path}"):
-        remove_temporary(run.path, run.checkpoints, run.best)
-        return _train(run, config, resolved, data, held_out, seed, workers)
+        remove_temporary(run.path, run.checkpoints, run.best, run.mining)
+        return _train(run, config, resolved, data, held_out, pretrained, seed, workers)
 
 
 def _train(
@@ -77,6 +96,7 @@ def _train(
     resolved,
     data: TrainingData,
     held_out: TrainingData | None,
+    pretrained: keras.Model | None,
     seed: int,
     workers: int,
 ) -> bool:
@@ -92,10 +112,11 @@ def _train(
     keras.config.set_dtype_policy(config["dtype_policy"])
     data.check(config)
     batches = data.batches(config, seed)
-    model = build_model(config, len(data.speakers), config["epochs"] * batches.steps_per_epoch)
-    _check_bands(data, model)
+    steps = config["epochs"] * batches.steps_per_epoch
+    model = build_model(config, len(data.speakers), steps, pretrained)
+    _check_bands(data, model, KINDS[config.get("feature_kind", FBANK.name)])
 
-    _move_aside_if_other(run, resolved, batches.steps_per_epoch)
+    move_aside_if_other(run, resolved, steps, reached=step_of(last_checkpoint(run.checkpoints)))
     run.write_config(resolved)
     run.write_speakers(data.speakers)
 
@@ -104,9 +125,14 @@ def _train(
     validation = None
     if held_out is not None:
         validation = Validation(held_out, config, run, log_file, seed)
+    mining = None
+    if getattr(batches, "mined_per_batch", 0):
+        mining = PairMining(data, config, run, batches, seed)
     _log_beginning(run, resolved, model, batches.steps_per_epoch, checkpoints.step)
+    # The first adds to what is logged.
+    callbacks = [*([validation] if validation else []), log_file]
     with checkpoints.heeding_signals():
-        _fit(model, config, data, batches, log_file, validation, checkpoints, seed, workers)
+        _fit(model, config, data, batches, callbacks, checkpoints, mining, seed, workers)
     if checkpoints.diverged:
         raise InputError(
             f"{run.path}: the loss is not a finite number after step {checkpoints.step}; "
@@ -124,12 +150,20 @@ def _train(
     return True
 
 
-def _fit(model, config, data, batches, log_file, validation, checkpoints, seed, workers) -> None:
-    """`fit` to the last epoch; an epoch that was begun before is a `fit` of its own."""
+def _fit(model, config, data, batches, callbacks, checkpoints, mining, seed, workers) -> None:
+    """`fit` to the last epoch, from one phase of mining to the next.
+
+    An epoch that was begun before is a `fit` of its own.
+    """
     steps = batches.steps_per_epoch
     losses = loss_callbacks(config)
     while checkpoints.step < config["epochs"] * steps and not checkpoints.stopped:
         epoch, done = divmod(checkpoints.step, steps)
+        last = epoch + 1 if done else config["epochs"]
+        if mining is not None:
+            if not mining.prepare(model, checkpoints):
+                break
+            last = min(last, mining.next_after(epoch))
         stream = CropStream(
             data.reader,
             data.utterances,
@@ -148,12 +182,12 @@ def _fit(model, config, data, batches, log_file, validation, checkpoints, seed, 
             model.fit(
                 stream,
                 initial_epoch=epoch,
-                epochs=epoch + 1 if done else config["epochs"],
+                epochs=last,
                 steps_per_epoch=steps - done,
                 shuffle=False,  # or Keras would shuffle with its own generator
                 callbacks=[
-                    *([validation] if validation else []),  # adds to what is logged
-                    log_file,  # first: killed between the two, an epoch is trained and logged again
+                    # First: killed before the next, an epoch is trained and logged again.
+                    *callbacks,
                     checkpoints,
                     *losses,
                     *fit_progress(config["epochs"], steps, checkpoints.step),
@@ -182,30 +216,13 @@ def _end(model: keras.Model, callbacks: list[keras.callbacks.Callback]) -> None:
         callback.on_train_end()
 
 
-def _check_bands(data: TrainingData, model: keras.Model) -> None:
+def _check_bands(data: TrainingData, model: keras.Model, kind: FeatureKind) -> None:
     bands, given = model.input_shape[0][-1], data.reader[data.utterances[0]].shape[1]
     if given != bands:
         raise InputError(
             f"{data.reader.scp}:1: the features have {given} values a frame, the network takes "
-            f"{bands}: set --num-mel-bins={bands} and no energy in conf/fbank.conf"
+            f"{bands}: set {kind.advice(bands)} in conf/{kind.name}.conf"
         )
-
-
-def _move_aside_if_other(run: RunDir, resolved: dict[str, Any], steps: int) -> None:
-    """Make room if the folder holds a training of something else, or of more epochs."""
-    try:
-        previous = run.read_config()
-    except InputError as error:
-        if run.checkpoints.is_dir() or run.config.exists():
-            # Of checkpoints without their configuration nobody knows what they were trained as.
-            move_aside(run, f"its configuration cannot be read: {error}")
-        return
-    ignored = LABELS if schedule_of(resolved).needs_last_step else (*LABELS, "epochs")
-    changed = changed_keys(previous, resolved, ignored)
-    if step_of(last_checkpoint(run.checkpoints)) > resolved["epochs"] * steps:
-        changed = sorted({*changed, "epochs"})
-    if changed:
-        move_aside(run, f"it was trained with other settings ({', '.join(changed)})")
 
 
 def _log_beginning(run, resolved, model, steps: int, step: int) -> None:

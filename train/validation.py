@@ -8,17 +8,16 @@ import numpy as np
 
 from ..command_line import InputError
 from ..error_rates import eer
-from ..kaldi_feats.batches import plan_batches, read_batch
 from ..models.utterance_embedder import UtteranceEmbedder
 from ..run_dir import RunDir
 from .checkpoints import KEEP, checkpoint_at, load_checkpoint, save_checkpoint
 from .data import TrainingData
+from .embedding import embed_utterances
 from .logs import TrainingLog
 
 log = logging.getLogger(__name__)
 
 EER = "validation_eer_percent"
-BATCH_FRAMES = 20_000
 
 
 class Validation(keras.callbacks.Callback):
@@ -73,18 +72,8 @@ class Validation(keras.callbacks.Callback):
         """The EER of the cosines of the pairs as the model now is, as a fraction."""
         if self.embedder is None:
             self.embedder = UtteranceEmbedder(self.model.get_layer("backbone"))
-        units = {}
-        for plan in plan_batches(self.num_frames, BATCH_FRAMES):
-            batch = read_batch(self.reader, plan, self.num_frames)
-            rows = np.asarray(self.embedder.predict_on_batch([batch.features, batch.num_frames]))
-            rows = rows[: len(batch.utterances)]  # the rest is padding
-            if not np.isfinite(rows).all():
-                raise InputError(
-                    f"{self.run.path}: embeddings of held-out speakers are not finite; lower "
-                    "optimizer.learning_rate or look at the features"
-                )
-            for utterance, row in zip(batch.utterances, rows, strict=True):
-                units[utterance] = row / max(np.linalg.norm(row), 1e-12)
+        rows = embed_utterances(self.embedder, self.reader, self.num_frames, self.run)
+        units = {name: row / max(np.linalg.norm(row), 1e-12) for name, row in rows.items()}
         scores = [units[self.utterance[a]] @ units[self.utterance[b]] for a, b, _ in self.pairs]
         return eer(scores, self.pairs[:, 2])
 

@@ -65,10 +65,12 @@ BACKENDS: Registry[Backend] = Registry("back-end")
 from .as_norm import AsNorm  # noqa: E402  they take `Backend` from here
 from .bvector import BVector  # noqa: E402
 from .cosine import Cosine  # noqa: E402
+from .euclidean import Euclidean  # noqa: E402
 from .imported import Imported  # noqa: E402
 from .plda import PldaBackend  # noqa: E402
 
 BACKENDS.add("cosine", Cosine())
+BACKENDS.add("euclidean", Euclidean())
 BACKENDS.add("bvector", BVector())
 BACKENDS.add("imported", Imported())
 BACKENDS.add("plda", PldaBackend())

@@ -170,7 +170,8 @@ def _note_differences(found: dict[str, list[str]], run: RunDir, config: dict, co
 def _training(config: dict) -> str:
     changed = [text for text in config.get("overrides", []) if not text.startswith("epochs=")]
     with_changes = f" with {', '.join(f'`{text}`' for text in changed)}" if changed else ""
-    return f"{config['epochs']} epochs{with_changes}"
+    epochs = [training["epochs"] for training in (config.get("pretraining"), config) if training]
+    return f"{' and '.join(map(str, epochs))} epochs{with_changes}"
 
 
 def _score_files(

@@ -142,7 +142,11 @@ def _processor() -> str:
 
 
 def _training(run: RunDir) -> dict:
-    """Seed, loss and what log.csv says of the training; zeros and blanks for the baseline."""
+    """Seed, loss and what log.csv says of the training; zeros and blanks for the baseline.
+
+    Of a system of two trainings: the epochs of the first, which the plan is about; the steps and
+    the seconds of both; the losses of the second.
+    """
     config = run.read_config()
     about = {"seed": config["seed"], "loss": config["loss"]}
     if not run.log.exists():
@@ -150,10 +154,13 @@ def _training(run: RunDir) -> dict:
         words = dict.fromkeys(["first_loss", "last_loss", "dtype", "keras_backend"], "")
         return about | numbers | words
     epochs, backend = read_log(run.log), os.environ.get("KERAS_BACKEND", "tensorflow")
+    ends = [epochs[-1]]
+    if "pretraining" in config:
+        ends.insert(0, read_log(run.pretraining.log)[-1])
     return about | {
-        "epochs": epochs[-1]["epoch"],
-        "steps": epochs[-1]["step"],
-        "train_seconds": epochs[-1]["seconds"],
+        "epochs": ends[0]["epoch"],
+        "steps": sum(int(end["step"]) for end in ends),
+        "train_seconds": f"{sum(float(end['seconds']) for end in ends):.1f}",
         "first_loss": epochs[0]["loss"],
         "last_loss": epochs[-1]["loss"],
         "dtype": config.get("dtype_policy", "float64"),

@@ -41,6 +41,7 @@ INPUT_OPTIONS = ("channel", "min-duration", "allow-downsample", "allow-upsample"
 WINDOW_TYPES = ("hamming", "hanning", "povey", "rectangular", "sine", "blackman")
 # Numbers that no recording needs, and that memory would not suffice for.
 LARGEST = {"frame-length": 1e4, "frame-shift": 1e4, "num-mel-bins": 1e4, "energy-floor": 1e30}
+LARGEST["fft-length"] = 65536
 LONGEST_NUMBER = 40
 
 
@@ -135,7 +136,7 @@ def _parse(line: str, defaults: Mapping[str, Value]) -> tuple[str, Value]:
 
 def _check(name: str, value: Value) -> None:
     positive = ("sample-frequency", "frame-length", "frame-shift", "num-mel-bins", "num-ceps")
-    positive += ("cmn-window",)
+    positive += ("cmn-window", "fft-length")
     if name in positive and value <= 0:
         raise ValueError(f"--{name} must be greater than 0, found {value}")
     not_negative = ("dither", "low-freq", "energy-floor", "min-duration", "cepstral-lifter")
@@ -154,13 +155,14 @@ def _check(name: str, value: Value) -> None:
 
 
 def _check_together(options: dict, path: Path) -> None:
-    nyquist = options["sample-frequency"] / 2
-    high = options["high-freq"] + (nyquist if options["high-freq"] <= 0 else 0)
-    if not options["low-freq"] < high <= nyquist:
-        raise InputError(
-            f"{path}: --low-freq {options['low-freq']:g} and --high-freq {high:g} must be "
-            f"increasing and not above half the --sample-frequency ({nyquist:g})"
-        )
+    if "low-freq" in options:
+        nyquist = options["sample-frequency"] / 2
+        high = options["high-freq"] + (nyquist if options["high-freq"] <= 0 else 0)
+        if not options["low-freq"] < high <= nyquist:
+            raise InputError(
+                f"{path}: --low-freq {options['low-freq']:g} and --high-freq {high:g} must be "
+                f"increasing and not above half the --sample-frequency ({nyquist:g})"
+            )
     for name, least in (("frame-length", 2), ("frame-shift", 1)):
         if int(options["sample-frequency"] * 0.001 * options[name]) < least:
             raise InputError(

@@ -11,11 +11,12 @@ from ...registry import Registry
 from .fbank import FBANK
 from .kind import FeatureKind, FeatureSettings
 from .mfcc import MFCC
+from .spectrogram import SPECTROGRAM
 
 __all__ = ["FBANK", "KINDS", "MFCC", "FeatureKind", "FeatureSettings", "dirs_of_kinds", "kind_dir"]
 
 KINDS: Registry[FeatureKind] = Registry("kind of features")
-for _kind in (FBANK, MFCC):
+for _kind in (FBANK, MFCC, SPECTROGRAM):
     KINDS.add(_kind.name, _kind)
 
 

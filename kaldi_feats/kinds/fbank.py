@@ -48,6 +48,9 @@ class FbankKind(FeatureKind):
         window = settings.steps[SLIDING_MEAN]["cmn-window"]
         return {"feats": subtract_sliding_mean(frames, window)}
 
+    def advice(self, dim: int) -> str:
+        return f"--num-mel-bins={dim} and no energy"
+
 
 FBANK = FbankKind()
 

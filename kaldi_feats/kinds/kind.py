@@ -88,3 +88,7 @@ class FeatureKind:
             ValueError: the utterance is to be left out; says why.
         """
         return {"feats": frames}
+
+    def advice(self, dim: int) -> str:
+        """What to set in the option file for frames of `dim` numbers."""
+        return f"options for {dim} values a frame"

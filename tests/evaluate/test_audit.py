@@ -36,6 +36,10 @@ def sound(tmp_path_factory, project_root):
     score(run, test)
     run.checkpoints.mkdir()
     np.savez(run.checkpoints / "step-000000001.npz", a=np.zeros(1000))
+    shutil.copytree(run.checkpoints, run.pretraining.checkpoints)  # as of a first training of two
+    shutil.copy(run.config, run.pretraining.config)
+    run.mining.mkdir()
+    np.savez(run.mined(0), a=np.zeros(1000))
     return folder
 
 
@@ -108,6 +112,8 @@ def test_every_output_of_a_stage(audit, name, damage):
         ("exp/baseline/seed0/config.yaml", lambda path: path.unlink()),
         ("exp/baseline/seed0/checkpoints/step-000000001.npz", flip),
         ("exp/baseline/seed0/checkpoints/step-000000001.npz", cut),
+        ("exp/baseline/seed0/pretraining/checkpoints/step-000000001.npz", cut),
+        ("exp/baseline/seed0/mining/epoch-00000.npz", flip),
     ],
 )
 def test_what_the_stages_read(audit, name, damage):

@@ -57,6 +57,16 @@ def test_cosine_is_that_of_the_mean_of_unit_embeddings(scored):
     assert scored.system.scores("synthetic").is_file()  # a list of utterances beside it
 
 
+def test_euclidean_is_the_distance_from_the_mean(scored):
+    assert scored(backend="euclidean") == 0
+    scores = read(scored.system.scores("models", "euclidean"))
+    assert list(scores) == scored.trials
+    for (model, test), score in scores.items():
+        mean = np.mean([scored.vectors[u].astype(np.float64) for u in MODELS[model]], axis=0)
+        distance = np.linalg.norm(mean - scored.vectors[test])
+        assert score == pytest.approx(-distance, abs=1e-6)
+
+
 def test_another_map_is_scored_again(scored):
     assert scored() == 0
     before = read(scored.system.scores("models"))

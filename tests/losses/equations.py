@@ -63,6 +63,15 @@ def ge2e(e, y, weight, bias, include_self=True):
     return total
 
 
+def contrastive(e, y, margin):
+    """Hadsell et al. 2006, Eq. 4, rows 2k and 2k + 1 a pair."""
+    total = 0.0
+    for k in range(0, len(e), 2):
+        distance = np.sqrt(((e[k] - e[k + 1]) ** 2).sum())
+        total += (distance if y[k] == y[k + 1] else max(0.0, margin - distance)) ** 2 / 2
+    return total
+
+
 def between_speaker_variation(w):
     """Eq. 9."""
     pairs = [(i, j) for i in range(w.shape[1]) for j in range(w.shape[1]) if i != j]

@@ -33,6 +33,11 @@ KINDS = {
     "center": ["batch.size=6", "optimizer.use_ema=true"],
     "softmax": ["batch.size=6", "validation={speakers: 2}"],
     "ge2e": ["batch={speakers: 3, crops_per_speaker: 2}"],
+    "softmax, then siamese": [
+        "batch.size=6",
+        "fine_tuning={architecture: {dense_units: 5}, losses: {contrastive: {}}, "
+        "batch: {pairs: 3}, mining: {}, epochs: 4}",
+    ],
 }
 SIZE = ["network=tiny", "crops_per_utterance=8", "epochs=4"]
 
@@ -46,7 +51,8 @@ def train(project_root, make_data, tmp_path):
 
     def start(run, kind):
         command = [sys.executable, "-m", "speaker_bases.train", "--plugin", tmp_path / "tiny.py"]
-        command += ["--system", project_root / "conf" / "systems" / f"{kind}.yaml"]
+        system = kind.split(",")[0]
+        command += ["--system", project_root / "conf" / "systems" / f"{system}.yaml"]
         command += ["--corpus", tmp_path / "corpus.yaml", "--data-dir", data, "--run", run.path]
         for setting in [*SIZE, *KINDS[kind]]:
             command += ["--set", setting]

@@ -1,0 +1,1 @@
+"""Magnitude spectrograms, what VGG-M is trained on."""
