@@ -30,12 +30,11 @@ LARGEST_CONDITION = 1e4
 """Of what is inverted for a matrix (SolverOptions), and of the floor of the covariances: the
 largest eigenvalue to the smallest."""
 
-
 SLICE = 32
 """Recordings that a thread works on at a time."""
 
 BLOCKS = 16
-"""Parts of the components, each of which a thread adds up."""
+"""Parts that sums are made in, each by a thread."""
 
 
 class ExtractorIteration:
@@ -81,20 +80,13 @@ class ExtractorIteration:
         self._counts += counts.sum(axis=0)
         self._sum += means.sum(axis=0)
         self._scatter += halves.sum(axis=0)
-        for total, left, right in (
-            (self._products, sums, means),
-            (self._scatters, counts, halves),
-        ):
-            blocks = np.array_split(np.arange(len(total)), BLOCKS)
-            blocks = [slice(block[0], block[-1] + 1) for block in blocks if len(block)]
-            adding = each(lambda b, t=total, x=left, y=right: add_product(t[b], x[:, b], y), blocks)
-            list(adding)
+        _add_in_blocks(self._products, sums, means, each)
+        _add_in_blocks(self._scatters, counts, halves, each)
 
     def _expected(
         self, counts: np.ndarray, sums: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Of some recordings the means of w, and the lower halves of m m' + V; and their share of
-        the auxiliary function.
+        """Of some recordings the means m, the lower halves of m m' + V, the auxiliary function.
 
         With Q the quadratic, P = 1 + Q, so that the trace of V Q is the dimension less that of V.
         """
@@ -187,6 +179,16 @@ def second_moments(features: np.ndarray, posteriors: sparse.csr_array) -> np.nda
         frames = x[by_component.indices[some]]
         moments[component] = (by_component.data[some][:, None] * frames).T @ frames
     return moments
+
+
+def _add_in_blocks(total: np.ndarray, left: np.ndarray, right: np.ndarray, each: Each) -> None:
+    """`add_product`, a block of the total's rows at a time."""
+
+    def add(rows: slice) -> None:
+        add_product(total[rows], left[:, rows], right)
+
+    size = -(-len(total) // BLOCKS)
+    list(each(add, [slice(at, at + size) for at in range(0, len(total), size)]))
 
 
 def add_product(total: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:

@@ -33,6 +33,10 @@ class DiagonalMixture:
         exponent = self.means**2 / self.variances + np.log(self.variances) + LOG_TWO_PI
         return np.log(self.weights) - 0.5 * exponent.sum(axis=1)
 
+    def prepare(self) -> None:
+        """Compute what is computed once, before threads would compute it at the same time."""
+        _ = self.constants
+
     def log_likelihoods(self, features: np.ndarray) -> np.ndarray:
         """Of each frame with each component, weighted: (frames, components) float64.
 

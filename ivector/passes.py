@@ -3,8 +3,9 @@
 Of the results only the order of the recordings decides, not how many threads there are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -56,17 +57,23 @@ class Passes:
         self._settings = settings
         self.each = each
 
-    def over_slices(self, function, desc: str) -> Iterator:
-        """A function's result for each slice, in their order, with the progress shown."""
+    def over_slices(self, function: Callable[[int, list[str]], Any], desc: str) -> Iterator:
+        """A function's result for each slice, in their order, with the progress shown.
+
+        Args:
+            function: of the slice's number and its recordings.
+            desc: for the progress.
+        """
+        results = self.each(lambda numbered: function(*numbered), enumerate(self.slices))
         with progress(total=len(self.utterances), desc=desc, unit="utt") as bar:
-            for names, result in zip(self.slices, self.each(function, self.slices), strict=True):
+            for names, result in zip(self.slices, results, strict=True):
                 bar.update(len(names))
                 yield result
 
     def voiced(self) -> np.ndarray:
         """How many voiced frames each recording has, (utterances,)."""
 
-        def counts(names: list[str]) -> list[int]:
+        def counts(_: int, names: list[str]) -> list[int]:
             return [int(self.recordings.voiced(name).sum()) for name in names]
 
         return np.concatenate(list(self.over_slices(counts, "voiced frames")))
@@ -89,7 +96,7 @@ class Passes:
             )
         }
 
-        def frames(names: list[str]) -> np.ndarray:
+        def frames(_: int, names: list[str]) -> np.ndarray:
             return np.concatenate([self.recordings.features(name)[rows[name]] for name in names])
 
         return np.concatenate(list(self.over_slices(frames, "frames to begin with")))
@@ -106,8 +113,10 @@ class Passes:
             desc: for the progress.
         """
         settings = self._settings
+        mixture.prepare()
+        selecting.prepare()
 
-        def part(names: list[str]) -> DiagonalIteration:
+        def part(_: int, names: list[str]) -> DiagonalIteration:
             found = kind(mixture)
             frames = [self.recordings.features(name)[:: settings.subsample] for name in names]
             for block in blocks(np.concatenate(frames)):
@@ -127,8 +136,7 @@ class Passes:
         """
         mixture.prepare()
 
-        def part(numbered: tuple[int, list[str]]) -> np.ndarray:
-            number, names = numbered
+        def part(number: int, names: list[str]) -> np.ndarray:
             features = [self.recordings.features(name) for name in names]
             joined, posteriors = np.concatenate(features), self._posteriors(mixture, features)
             with atomic_write(folder / f"{number:06d}.npz", "wb") as file:
@@ -141,12 +149,7 @@ class Passes:
                 )
             return second_moments(joined, posteriors)
 
-        total = 0.0
-        with progress(total=len(self.utterances), desc="posteriors", unit="utt") as bar:
-            for number, moments in enumerate(self.each(part, enumerate(self.slices))):
-                bar.update(len(self.slices[number]))
-                total = total + moments
-        return total
+        return sum(self.over_slices(part, "posteriors"))
 
     def _posteriors(self, mixture: FullMixture, features: list[np.ndarray]) -> sparse.csr_array:
         """Those of some recordings' frames, one after the other: float32 (frames, components)."""
@@ -196,7 +199,7 @@ class Passes:
     def ivectors(
         self, mixture: FullMixture, extractor: Extractor
     ) -> Iterator[tuple[list[str], np.ndarray]]:
-        """The utterances and the i-vectors (utterances, dim) of each slice; see `over_slices`."""
+        """The recordings of each slice and their i-vectors (recordings, dim), without progress."""
         mixture.prepare()
         extractor.prepare()
 

@@ -60,8 +60,7 @@ class Recordings:
         Raises:
             InputError: an ark is missing or broken, or its matrix or vector is of another shape.
         """
-        cepstra = self.cepstra[utterance]
-        voiced = self.vad.of_length(utterance, len(cepstra)) > 0.5
-        self.cepstra.of_shape(utterance, len(cepstra), self._cepstra)
+        voiced = self.voiced(utterance)
+        cepstra = self.cepstra.of_shape(utterance, len(voiced), self._cepstra)
         s = self._settings
         return ivector_features(cepstra, voiced, s.delta_window, s.delta_order, s.cmn_window)

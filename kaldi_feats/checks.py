@@ -12,6 +12,7 @@ from ..command_line import InputError
 from .ark import parse_place
 from .data_dir import is_count, quoted, read_table, shown, table_lines
 from .data_set import GIVEN_FEATURES
+from .kinds import KINDS
 from .segments import parse_segment
 
 # So many recordings that are not there are listed.
@@ -23,8 +24,8 @@ def validate_data_dir(path: str | os.PathLike, features: bool = False, audio: bo
 
     Args:
         path: the data directory.
-        features: check feats.scp and utt2num_frames too. feats.scp may lack utterances of
-            utt2spk, those too short for a single frame.
+        features: check feats.scp, what its kind has beside it, and utt2num_frames too. feats.scp
+            may lack utterances of utt2spk, those too short for a single frame.
         audio: check that the recordings are there, unless features are given instead.
 
     Returns:
@@ -220,7 +221,11 @@ def _check_features(folder: Path) -> None:
         # Both are sorted: what is passed over here is not looked for later.
         if not any(utterance == other for other, _ in known):
             raise not_in(folder, "feats.scp", number, utterance, "utt2spk")
+    kinds = [kind for kind in KINDS.values() if (folder / f"{kind.name}.conf").is_file()]
     archives: set[str] = set()
+    for table in (f"{vector}.scp" for kind in kinds for vector in kind.vectors):
+        for number, (utterance, _, value) in enumerate(_joined(folder, "feats.scp", table), 1):
+            _check_archive(f"{folder / table}:{number}", utterance, value, archives)
     rows = _joined(folder, "feats.scp", "utt2num_frames")
     for number, (utterance, value, count) in enumerate(rows, start=1):
         _check_archive(f"{folder / 'feats.scp'}:{number}", utterance, value, archives)

@@ -72,6 +72,11 @@ def test_what_is_damaged_or_changed_is_made_again(corpus, mfcc):
     audit = Audit()
     audit_data_dir(audit, corpus.path)
     assert audit.problems == []
+    table = (made.path / "vad.scp").read_text()
+    (made.path / "vad.scp").write_text(table.partition("\n")[2])
+    audit_data_dir(audit, corpus.path)
+    assert "feats.scp:1: the utterance 's0-u00' is not in vad.scp" in audit.problems[0]
+    assert mfcc()[1] == 0 and (made.path / "vad.scp").read_text() == table
     shutil.copy(corpus.source("s1-u01"), corpus.folder / "other.wav")
     corpus.point_to(1, str(corpus.folder / "other.wav"))
     made, code, _ = mfcc()
