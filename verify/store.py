@@ -55,6 +55,14 @@ class VoiceStore:
             raise InputError(f"{self.path}: no such store; enrol somebody first")
         with self._errors():
             self._database = sqlite3.connect(self.path, timeout=SECONDS, isolation_level=None)
+        try:
+            self._open(fingerprint, dim)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _open(self, fingerprint: str, dim: int | None) -> None:
+        with self._errors():
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             with self._transaction():
@@ -64,7 +72,7 @@ class VoiceStore:
                     about = {"format": FORMAT, "fingerprint": fingerprint, "dim": str(dim)}
                     self._database.executemany("INSERT INTO about VALUES (?, ?)", about.items())
             about = dict(self._database.execute("SELECT key, value FROM about"))
-        if about.get("format") != FORMAT:
+        if about.get("format") != FORMAT or not str(about.get("dim")).isdecimal():
             raise InputError(f"{self.path}: not a store of voices of this version")
         self.dim = int(about["dim"]) if dim is None else dim
         if about.get("fingerprint") != fingerprint or about.get("dim") != str(self.dim):
