@@ -60,6 +60,7 @@ setup(
         "scikit-learn>=1.5,<2",
         "scipy>=1.13,<2",
         "joblib>=1.4,<2",
+        "threadpoolctl>=3.5,<4",
         "tqdm>=4.66,<5",
         "PyYAML>=6.0.2,<7",
         "matplotlib>=3.9,<4",

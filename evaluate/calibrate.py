@@ -132,7 +132,7 @@ def calibrate(
         "prior": prior,
         "backend": backend,
         "made_of": BACKENDS.find(backend).made_of(run),
-        "network": content_digest(run.embedder) if run.embedder.is_file() else None,
+        "network": run.embedder_digest(),
         "learnt_from": _about(run, trials, backend),
         "judged_on": _about(run, judged, backend)
         | {"folds": folds if judged is trials else None}

@@ -12,8 +12,8 @@ ROOMS = {  # what each may import beside the ground floor
     "ivector": {"kaldi_feats"},
     "models": set(),
     "losses": set(),
-    "train": {"kaldi_feats", "models", "losses"},
-    "evaluate": {"kaldi_feats", "models", "losses"},
+    "train": {"kaldi_feats", "models", "losses", "ivector"},
+    "evaluate": {"kaldi_feats", "models", "losses", "ivector"},
     "verify": {"kaldi_feats", "models", "losses", "evaluate"},
     GROUND: set(),
 }

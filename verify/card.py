@@ -64,8 +64,7 @@ def card_of(
     from ..files import content_digest
 
     config = run.read_config()
-    if not run.embedder.is_file():
-        raise InputError(f"{run.embedder}: missing; finish the training first (stage 2)")
+    run.refuse_no_network()
     fingerprint = content_digest(run.embedder)
     name = backend or str(config.get("backend", "cosine"))
     scorer = scorers.of_run(run, name, dim, fingerprint)

@@ -10,9 +10,7 @@ import soxr
 
 from ..command_line import InputError
 from ..kaldi_feats.audio import CONVERTED, Recording, is_pipe, read_by_ffmpeg, read_recording
-from ..kaldi_feats.fbank.features import Fbank
-from ..kaldi_feats.fbank.options import parse_settings
-from ..kaldi_feats.fbank.sliding_mean import subtract_sliding_mean
+from ..kaldi_feats.kinds.record import parse_settings
 
 Audio = str | os.PathLike | tuple[np.ndarray, int]
 """A file, or samples from -1 to 1, (samples,) or (samples, channels), with their rate in Hz."""
@@ -44,17 +42,16 @@ class FrontEnd:
     """Makes the features of stage 1, of one recording at a time.
 
     Args:
-        settings: ``features`` of a run's configuration: every option of compute-fbank-feats that
-            a frame depends on, and the sliding mean.
+        settings: ``features`` of a run's configuration, as `feature_settings` returns them.
 
     Raises:
         InputError: settings that this version does not know.
     """
 
     def __init__(self, settings: Mapping[str, str]):
-        self.options, self.window = parse_settings(settings)
-        self.rate = self.options["sample-frequency"]
-        self._fbank = Fbank(self.options)
+        self._settings = parse_settings(settings)
+        self.rate = self._settings.options["sample-frequency"]
+        self._extract = self._settings.kind.extractor(self._settings.options)
 
     def __call__(self, audio: Audio) -> Features:
         """The features of one recording: its first channel, resampled by soxr if need be.
@@ -84,8 +81,8 @@ class FrontEnd:
                     "what is above half of that is missing"
                 )
             samples = soxr.resample(np.ascontiguousarray(samples), recording.rate, self.rate)
-        values = self._fbank(samples)
-        return Features(subtract_sliding_mean(values, self.window), seconds, warnings)
+        values = self._settings.kind.finished(self._extract(samples), self._settings)["feats"]
+        return Features(values, seconds, warnings)
 
 
 def name_of(audio: Audio) -> str:

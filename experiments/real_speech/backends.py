@@ -1,7 +1,8 @@
 """What other back-ends than the cosine make of trained runs: a CSV and the table in the page.
 
 Scores every run of EXP that is trained, on every list, by each back-end; those that learn from the
-training set need its embeddings (stage 3) and are left out for a run that has none.
+training set need its embeddings (stage 3) and are left out for a run that has none. i-vectors are
+scored by PLDA alone. Lines of runs that are not under EXP stay in the CSV.
 """
 
 import argparse
@@ -48,11 +49,18 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> None:
     rows = []
     for run in runs(args.exp):
-        if run.model.is_file():
-            for label in OTHERS:
-                rows += rows_of(run, label, args.data_dir, args.train_dir, args.commit)
+        labels = (
+            list(OTHERS) if run.model.is_file() else ["plda"] if run.extractor.is_file() else []
+        )
+        for label in labels:
+            rows += rows_of(run, label, args.data_dir, args.train_dir, args.commit)
     if not rows:
         raise InputError(f"{args.exp}: no trained run")
+    made = {(row["system"], row["seed"]) for row in rows}
+    if args.csv.is_file():
+        with open(args.csv, newline="", encoding="utf-8") as file:
+            before = list(csv.DictReader(file))
+        rows = [row for row in before if (row["system"], row["seed"]) not in made] + rows
     with atomic_write(args.csv) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

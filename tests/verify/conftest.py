@@ -15,7 +15,7 @@ from speaker_bases.evaluate.embed import embed
 from speaker_bases.evaluate.score import score
 from speaker_bases.kaldi_feats.data_dir import write_data_dir, write_table
 from speaker_bases.kaldi_feats.extract import main as extract
-from speaker_bases.kaldi_feats.fbank.options import feature_settings
+from speaker_bases.kaldi_feats.kinds.record import feature_settings
 from speaker_bases.kaldi_feats.reader import VectorWriter, read_vectors
 from speaker_bases.kaldi_feats.trials import all_pairs, write_trials
 from speaker_bases.models import ResNetTable, resnet34

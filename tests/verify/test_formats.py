@@ -8,7 +8,9 @@ import pytest
 import soundfile
 
 from speaker_bases.command_line import InputError
-from speaker_bases.kaldi_feats.fbank.options import feature_settings, read_options, write_settings
+from speaker_bases.kaldi_feats.fbank.options import read_options
+from speaker_bases.kaldi_feats.kinds.fbank import with_window
+from speaker_bases.kaldi_feats.kinds.record import feature_settings, write_record
 from speaker_bases.verify.front_end import FrontEnd
 from tests.verify.conftest import RATE, voice
 
@@ -18,7 +20,7 @@ needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs 
 @pytest.fixture(scope="module")
 def front_end(tmp_path_factory, project_root):
     data = tmp_path_factory.mktemp("settings")
-    write_settings(data / "fbank.conf", read_options(project_root / "conf/fbank.conf"), 300, False)
+    write_record(data, with_window(read_options(project_root / "conf/fbank.conf")), False)
     return FrontEnd(feature_settings(data))
 
 
