@@ -1,8 +1,10 @@
 """`speaker-bases`: compare recordings, enrol and identify voices, export a model."""
 
 import argparse
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..command_line import InputError, run_tool
@@ -134,8 +136,8 @@ def _enrol(args: argparse.Namespace) -> int:
         embedding, odd = verifier.embed_one(path)
         embeddings.append(embedding)
         warnings += odd
-    store = VoiceStore(args.store, verifier.card["fingerprint"], verifier.card["dim"], create=True)
-    count = store.enrol(args.speaker, embeddings)
+    with _store(args, verifier, create=True) as store:
+        count = store.enrol(args.speaker, embeddings)
     found = {"speaker": args.speaker, "utterances": count, "warnings": warnings}
     _say(args, found, [f"{args.speaker}: {count} utterances", *warning_lines(warnings)])
     return SAME
@@ -144,14 +146,14 @@ def _enrol(args: argparse.Namespace) -> int:
 def _identify(args: argparse.Namespace) -> int:
     verifier = _verifier(args)
     threshold, source = verifier.threshold(args.threshold, args.point)
-    store = VoiceStore(args.store, verifier.card["fingerprint"], verifier.card["dim"])
-    voices = EnrolledVoices(store, verifier.scorer)
     embedding, warnings = verifier.embed_one(args.recording)
-    nearest, enrolled = voices.nearest(embedding), len(voices)
+    with _store(args, verifier) as store:
+        voices = EnrolledVoices(store, verifier.scorer)
+        nearest, enrolled = voices.nearest(embedding), len(voices)
     if not nearest:
         raise InputError(f"{args.store}: nobody is enrolled")
     name, best = nearest[0]
-    warnings += verifier.unlike_the_list(name, store.speakers()[name])
+    warnings += verifier.unlike_the_list(name, voices.utterances(name))
     decision = verifier.decide(best, threshold, source, args.prior, warnings)
     found = {
         "speaker": name if decision.same else None,
@@ -173,19 +175,29 @@ def _identify(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    speakers = _open_store(args).speakers()
+    with _store(args) as store:
+        speakers = store.speakers()
     _say(args, speakers, [f"{count:4d} {name}" for name, count in speakers.items()])
     return SAME
 
 
 def _remove(args: argparse.Namespace) -> int:
-    count = _open_store(args).remove(args.speaker)
+    with _store(args) as store:
+        count = store.remove(args.speaker)
     _say(args, {"speaker": args.speaker, "removed": count}, [f"{args.speaker}: removed"])
     return SAME
 
 
-def _open_store(args: argparse.Namespace) -> VoiceStore:
-    return VoiceStore(args.store, fingerprint(args.run or args.model), None)
+@contextlib.contextmanager
+def _store(
+    args: argparse.Namespace, verifier: Verifier | None = None, create: bool = False
+) -> Iterator[VoiceStore]:
+    if verifier is None:
+        of_model = fingerprint(args.run or args.model), None
+    else:
+        of_model = verifier.card["fingerprint"], verifier.card["dim"]
+    with contextlib.closing(VoiceStore(args.store, *of_model, create)) as store:
+        yield store
 
 
 def _card(args: argparse.Namespace) -> int:

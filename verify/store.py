@@ -55,6 +55,14 @@ class VoiceStore:
             raise InputError(f"{self.path}: no such store; enrol somebody first")
         with self._errors():
             self._database = sqlite3.connect(self.path, timeout=SECONDS, isolation_level=None)
+        try:
+            self._open(fingerprint, dim)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _open(self, fingerprint: str, dim: int | None) -> None:
+        with self._errors():
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             with self._transaction():
@@ -64,7 +72,7 @@ class VoiceStore:
                     about = {"format": FORMAT, "fingerprint": fingerprint, "dim": str(dim)}
                     self._database.executemany("INSERT INTO about VALUES (?, ?)", about.items())
             about = dict(self._database.execute("SELECT key, value FROM about"))
-        if about.get("format") != FORMAT:
+        if about.get("format") != FORMAT or not str(about.get("dim")).isdecimal():
             raise InputError(f"{self.path}: not a store of voices of this version")
         self.dim = int(about["dim"]) if dim is None else dim
         if about.get("fingerprint") != fingerprint or about.get("dim") != str(self.dim):
@@ -93,15 +101,13 @@ class VoiceStore:
         """
         _check_name(speaker)
         embeddings = np.asarray(embeddings, dtype="<f4")
-        if embeddings.ndim != 2 or embeddings.shape[1] != self.dim or _damaged(embeddings).any():
+        good = embeddings.ndim == 2 and embeddings.shape[1] == self.dim
+        if not (good and np.isfinite(embeddings).all() and embeddings.any(axis=1).all()):
             raise InputError(
                 f"{speaker!r}: expected embeddings (utterances, {self.dim}), finite and none all "
                 f"zeros; received {embeddings.shape}"
             )
-        rows = [
-            (speaker, hashlib.sha256(row.tobytes()).hexdigest(), row.tobytes())
-            for row in embeddings
-        ]
+        rows = [(speaker, _digest(row.tobytes()), row.tobytes()) for row in embeddings]
         with self._errors(), self._transaction():
             self._database.executemany(
                 "INSERT OR IGNORE INTO utterances (speaker, digest, embedding) VALUES (?, ?, ?)",
@@ -153,19 +159,15 @@ class VoiceStore:
         counts: dict[str, int] = {}
         blobs: list[bytes] = []
         with self._errors():
-            for speaker, blob in self._database.execute(
-                "SELECT speaker, embedding FROM utterances ORDER BY speaker"
+            for speaker, digest, blob in self._database.execute(
+                "SELECT speaker, digest, embedding FROM utterances ORDER BY speaker"
             ):
-                if not isinstance(blob, bytes) or len(blob) != 4 * self.dim:
+                if not isinstance(blob, bytes) or _digest(blob) != digest:
                     raise self._damaged(speaker)
                 counts[speaker] = counts.get(speaker, 0) + 1
                 blobs.append(blob)
         embeddings = np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), self.dim)
-        names, numbers = list(counts), np.array(list(counts.values()), dtype=int)
-        bad = np.flatnonzero(_damaged(embeddings))
-        if len(bad):
-            raise self._damaged(names[np.searchsorted(np.cumsum(numbers), bad[0], side="right")])
-        return names, embeddings, numbers
+        return list(counts), embeddings, np.array(list(counts.values()), dtype=int)
 
     def _damaged(self, speaker: str) -> InputError:
         return InputError(
@@ -187,8 +189,9 @@ class VoiceStore:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            raise InputError(f"{self.path}: {error}; not a store of voices, or damaged") from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            reason = "".join(c if c.isprintable() else " " for c in str(error))[:200]
+            raise InputError(f"{self.path}: {reason}; not a store of voices, or damaged") from error
 
 
 def _check_name(speaker: str) -> None:
@@ -200,5 +203,5 @@ def _check_name(speaker: str) -> None:
         )
 
 
-def _damaged(embeddings: np.ndarray) -> np.ndarray:
-    return ~np.isfinite(embeddings).all(axis=1) | ~embeddings.any(axis=1)
+def _digest(blob: bytes) -> str:
+    return hashlib.sha256(blob).hexdigest()

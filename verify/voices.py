@@ -28,6 +28,11 @@ class EnrolledVoices:
         self._refresh()
         return len(self._names)
 
+    def utterances(self, speaker: str) -> int:
+        """How many a speaker has."""
+        at = self._names.index(speaker)
+        return int(self._ends[at] - (self._ends[at - 1] if at else 0))
+
     def nearest(self, embedding: np.ndarray, most: int = 5) -> list[tuple[str, float]]:
         """The speakers with the highest scores, and these, the first one best.
 

@@ -103,8 +103,9 @@ def test_another_programs_database_is_left_alone(path):
 def test_a_damaged_embedding_is_named(store, path):
     store.enrol("ann", vectors(1, 2))
     store.enrol("bob", vectors(3))
-    nan = np.full(DIM, np.nan, "<f4").tobytes()
-    for damage in (b"\0", nan, bytes(4 * DIM), "text"):
+    flipped = bytearray(vectors(3)[0].astype("<f4").tobytes())
+    flipped[5] ^= 1
+    for damage in (b"\0", bytes(4 * DIM), bytes(flipped), "text"):
         with sqlite3.connect(path) as database:
             database.execute("UPDATE utterances SET embedding = ? WHERE speaker = 'bob'", (damage,))
         with pytest.raises(InputError, match="an embedding of 'bob' is damaged"):
