@@ -51,9 +51,13 @@ answers.keys.push(state.chosen - chosen);
 moveBasis(2, [0, -3]);
 answers.dragged = angle(drawn.bases[2]);
 for (const button of document.querySelectorAll("button")) button.click();
-for (const slider of document.querySelectorAll("input[type=range]")) {
-  for (const end of [slider.min, slider.max]) { slider.value = end; slider.dispatchEvent(new Event("input")); }
-}
+answers.shown = [...document.querySelectorAll("#settings input")].flatMap(slider =>
+  [slider.min, slider.max, "20"].map(value => {
+    slider.value = value;
+    slider.dispatchEvent(new Event("input"));
+    return [$(`${slider.id}-value`).textContent, slider.value];
+  }));
+for (const epoch of ["0", "40"]) { $("epoch").value = epoch; $("epoch").dispatchEvent(new Event("input")); }
 answers.nameless = [...document.querySelectorAll("input, button, [tabindex]")].filter(each =>
   !(each.labels?.length || each.textContent.trim() && each.tagName === "BUTTON" || each.getAttribute("aria-label"))).length;
 answers.widths = [document.documentElement.scrollWidth, innerWidth];

@@ -242,6 +242,9 @@ def test_it_says_what_it_shows_and_can_be_used_without_a_pointer(answers):
     assert answers["keys"] == [10, 10, 1]
     assert answers["dragged"] == 270
     assert answers["nameless"] == 0
+    assert len(answers["shown"]) == 3 * 8
+    for shown, value in answers["shown"]:
+        assert float(shown.replace("−", "-")) == float(value)
 
 
 def test_it_asks_for_nothing_complains_of_nothing_and_fits(answers, project_root):
