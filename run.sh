@@ -6,6 +6,7 @@
 # Stages:
 #   0  corpus -> data directories and trial lists      data/{train,test}
 #   1  64-dim fbank, 3-s sliding mean                  data/{train,test}/{feats.scp,...}
+#      other kinds of features that systems ask for    data/{train,test}_<kind>/{feats.scp,...}
 #   2  train each system with each seed                exp/<system>/seed<k>
 #   3  whole-utterance embeddings                      exp/<system>/seed<k>/embeddings
 #   4  score each trial list                           exp/<system>/seed<k>/scores
@@ -41,7 +42,8 @@ systems=                    # which of conf/systems/*.yaml; without it those tha
 seeds="0"                   # one training for each system and seed
 data=data                   # data directories
 exp=exp                     # trained systems, scores and results
-nj=                         # parallel jobs of stages 0 and 1; without it one for each processor
+nj=                         # parallel jobs of stages 0 and 1, and of i-vectors; without it one for
+                            # each processor
 epochs=                     # instead of the corpus file's
 allow_missing=false         # true: go on without what is missing, with its count in every table: a
                             # corpus that is not complete, trials of utterances without features
@@ -49,7 +51,7 @@ backend=                    # cosine, bvector, plda, as-norm-bases or as-norm-me
                             # without it, bvector for vox2_*
 fbank_config=conf/fbank.conf  # options of compute-fbank-feats, which the embedded extractor reads too
 prepare_opts=               # more options for stage 0: python -m speaker_bases.kaldi_feats.prepare
-fbank_opts=                 # more options for stage 1: kaldi_feats/make_fbank.sh
+fbank_opts=                 # more options for stage 1: kaldi_feats/make_features.sh
 train_opts=                 # more options for stage 2, such as "--set bn_momentum=0.99"
 backend_opts=               # more options for stage 4, such as "--set epochs=40" (bvector) or
                             # "--set lda_dim=64" (plda)
@@ -100,6 +102,8 @@ done
 . ./path.sh
 # shellcheck source=logged.sh
 . ./logged.sh
+# shellcheck source=kinds.sh
+. ./kinds.sh
 export USE_ACTIVE_ENV=$use_active_env USE_GPU=$gpu
 extras=
 [ "$corpus" != synthetic ] || extras=synthetic
@@ -118,6 +122,7 @@ jobs=(${nj:+--nj "$nj"})
 if [ "$audit" = true ]; then
   exec python -m speaker_bases.evaluate.audit --data "$data" --exp "$exp" "${jobs[@]}" "${plugins[@]}"
 fi
+kinds=$(for system in $systems; do kind_of "$conf" "$system"; done | sort -u)
 begin_stage() { echo "$(date +%H:%M:%S) stage $1: $2"; }
 runs_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
@@ -140,10 +145,13 @@ fi
 
 # shellcheck disable=SC2086
 if runs_stage 1; then
-  for set in train test; do
-    begin_stage 1 "features of $data/$set"
-    run_logged "$data/$set/log/features.log" kaldi_feats/make_fbank.sh "${jobs[@]}" \
-      --fbank-config "$fbank_config" --allow-missing "$allow_missing" $fbank_opts "$data/$set"
+  for kind in $kinds; do
+    for set in train test; do
+      folder=$(kind_dir "$data/$set" "$kind")
+      begin_stage 1 "features of $folder"
+      run_logged "$folder/log/features.log" kaldi_feats/make_features.sh --kind "$kind" "${jobs[@]}" \
+        --fbank-config "$fbank_config" --allow-missing "$allow_missing" $fbank_opts "$data/$set"
+    done
   done
 fi
 
@@ -151,8 +159,9 @@ fi
 set_train_command() { # RUN
   local system=${1#"$exp/"}
   train_command=(python -m speaker_bases.train --system "$conf/systems/${system%/*}.yaml"
-    --corpus "$conf/corpora/$corpus.yaml" --data-dir "$data/train" --run "$1"
-    --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} "${plugins[@]}" $train_opts)
+    --corpus "$conf/corpora/$corpus.yaml" --run "$1"
+    --data-dir "$(kind_dir "$data/train" "$(kind_of "$conf" "${system%/*}")")"
+    --seed "${1##*seed}" ${epochs:+--epochs "$epochs"} "${jobs[@]}" "${plugins[@]}" $train_opts)
 }
 
 if runs_stage 2; then
@@ -167,26 +176,32 @@ if runs_stage 2; then
   done
 fi
 
-baseline=$exp/baseline/seed0
+baseline=
+[[ $kinds != *fbank* ]] || baseline=$exp/baseline/seed0 # of filter banks
 if runs_stage 3; then
-  begin_stage 3 "embeddings of $baseline"
-  run_logged "$baseline/log/embed.log" python -m speaker_bases.evaluate.baseline --exp "$exp" \
-    --data-dir "$data/test"
+  if [ -n "$baseline" ]; then
+    begin_stage 3 "embeddings of $baseline"
+    run_logged "$baseline/log/embed.log" python -m speaker_bases.evaluate.baseline --exp "$exp" \
+      --data-dir "$data/test"
+  fi
   for run in "${runs[@]}"; do
     begin_stage 3 "embeddings of $run"
+    kind=$(kind_of "$conf" "$(basename "$(dirname "$run")")")
     for set in test train; do
       run_logged "$run/log/embed.log" python -m speaker_bases.evaluate.embed --run "$run" \
-        --data-dir "$data/$set" "${plugins[@]}"
+        --data-dir "$(kind_dir "$data/$set" "$kind")" --name "$set" "${jobs[@]}" "${plugins[@]}"
     done
   done
 fi
 
 # shellcheck disable=SC2086
 if runs_stage 4; then
-  begin_stage 4 "scores of $baseline"
-  # The baseline has no training for a back-end to learn from: always by cosine.
-  run_logged "$baseline/log/score.log" python -m speaker_bases.evaluate.score --run "$baseline" \
-    --data-dir "$data/test"
+  if [ -n "$baseline" ]; then
+    begin_stage 4 "scores of $baseline"
+    # The baseline has no training for a back-end to learn from: always by cosine.
+    run_logged "$baseline/log/score.log" python -m speaker_bases.evaluate.score --run "$baseline" \
+      --data-dir "$data/test"
+  fi
   for run in "${runs[@]}"; do
     begin_stage 4 "scores of $run by ${backend:-its own back-end}"
     run_logged "$run/log/score.log" python -m speaker_bases.evaluate.score --run "$run" \

@@ -19,8 +19,8 @@ import numpy as np
 from sklearn.metrics import roc_curve
 
 from speaker_bases.error_rates import eer, min_dcf
-from speaker_bases.evaluate.backends.cosine import cosine_scores
 from speaker_bases.evaluate.interval import eer_interval
+from speaker_bases.evaluate.scoring.cosine import cosine_scores
 from speaker_bases.kaldi_feats.data_dir import write_table
 from speaker_bases.kaldi_feats.reader import VectorWriter
 from speaker_bases.kaldi_feats.trials import Trials, write_trials

@@ -3,7 +3,7 @@
 Prints the largest difference of the scores of a trial list through the Python interface from stage
 4's, by the run's own network and by the exported one, and how many decisions differ; then the time
 of one verification, cold (a new process) and warm, of both, in one run; then the time to find a
-voice among 100,000 enrolled ones.
+voice among 100,000 enrolled ones, by each back-end.
 """
 
 import argparse
@@ -17,11 +17,19 @@ import numpy as np
 
 from speaker_bases.backend import load_keras
 from speaker_bases.evaluate.score_file import read_scores
+from speaker_bases.evaluate.scoring import Scorer
+from speaker_bases.evaluate.scoring.as_norm import AsNormScorer
+from speaker_bases.evaluate.scoring.cosine import CosineScorer
+from speaker_bases.evaluate.scoring.enrolment import unit
+from speaker_bases.evaluate.scoring.plda import PldaScorer
+from speaker_bases.evaluate.scoring.projection import Projection
+from speaker_bases.evaluate.scoring.two_covariance import Plda
 from speaker_bases.evaluate.trial_list import load_trial_list
 from speaker_bases.kaldi_feats.data_dir import read_table
 from speaker_bases.run_dir import RunDir
 from speaker_bases.verify import Verifier
 from speaker_bases.verify.store import VoiceStore
+from speaker_bases.verify.voices import EnrolledVoices
 
 NEAR = 1e-4
 """Of the threshold, within which a decision may turn round."""
@@ -32,6 +40,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="calibrated on --list")
     parser.add_argument("--data-dir", type=Path, required=True, help="with trials/ and wav.scp")
     parser.add_argument("--list", required=True)
+    parser.add_argument("--backend", default="cosine", help="of the scores (%(default)s)")
     parser.add_argument("--repeats", type=int, default=20)
     args = parser.parse_args()
     load_keras()
@@ -39,25 +48,30 @@ def main() -> None:
 
     run = RunDir(args.run)
     trials = load_trial_list(args.data_dir, args.list)
-    stage_4 = read_scores(run.scores(args.list, "cosine"), trials.trials, trials.path)
+    stage_4 = read_scores(run.scores(args.list, args.backend), trials.trials, trials.path)
     wav_scp = read_table(args.data_dir / "wav.scp")
     used = sorted({*trials.trials.enrol, *trials.trials.test})
     row = {name: number for number, name in enumerate(used)}
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "model.onnx"
-        export(run, exported, "onnx", args.list)
-        for source in (run.path, exported):
-            verifier = Verifier.load(source, args.list)
+        export(run, exported, "onnx", args.list, backend=args.backend)
+        options = {run.path: (args.list, args.backend), exported: ()}
+        for source, named in options.items():
+            verifier = Verifier.load(source, *named)
             begin = time.monotonic()
-            embeddings = verifier.embed(wav_scp[name] for name in used).astype(np.float64)
+            embeddings = verifier.embed(wav_scp[name] for name in used)
             seconds = time.monotonic() - begin
-            embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
             sides = ([row[u] for u in side] for side in (trials.trials.enrol, trials.trials.test))
-            scores = np.vecdot(*(embeddings[side] for side in sides))
+            scores = np.array(
+                [
+                    verifier.score(embeddings[e : e + 1], embeddings[t])
+                    for e, t in zip(*sides, strict=True)
+                ]
+            )
             report(source.name, scores, stage_4, verifier.threshold()[0])
             print(f"    {len(used):,} recordings in {seconds:.0f} s")
         pair = [wav_scp[used[0]], wav_scp[used[-1]]]
-        times(run.path, exported, args.list, pair, args.repeats)
+        times(options, pair, args.repeats)
         voices(Path(folder) / "voices.sqlite")
 
 
@@ -72,19 +86,24 @@ def report(name: str, scores: np.ndarray, stage_4: np.ndarray, threshold: float)
     )
 
 
-def times(run: Path, exported: Path, trial_list: str, pair: list[str], repeats: int) -> None:
+def times(options: dict[Path, tuple], pair: list[str], repeats: int) -> None:
     """Seconds of one verification: cold as a command, warm within a process."""
-    sources = {"Keras": ["--run", run, "--list", trial_list], "ONNX Runtime": ["--model", exported]}
+    run, exported = options
+    trial_list, backend = options[run]
+    sources = {
+        "Keras": (run, ["--run", run, "--list", trial_list, "--backend", backend]),
+        "ONNX Runtime": (exported, ["--model", exported]),
+    }
     cold, warm = {}, {}
-    for name, options in sources.items():
-        command = [sys.executable, "-m", "speaker_bases.verify", "verify", *options, *pair]
+    for name, (source, words) in sources.items():
+        command = [sys.executable, "-m", "speaker_bases.verify", "verify", *words, *pair]
         seconds = []
         for _ in range(3):
             begin = time.monotonic()
             subprocess.run([str(word) for word in command], capture_output=True)
             seconds.append(time.monotonic() - begin)
         cold[name] = float(np.median(seconds))
-        verifier = Verifier.load(options[1], trial_list)
+        verifier = Verifier.load(source, *options[source])
         verifier.verify(*pair)
         seconds = []
         for _ in range(repeats):
@@ -104,24 +123,39 @@ def voices(path: Path, speakers: int = 100_000, dim: int = 128) -> None:
     """Milliseconds to score everybody enrolled."""
     random = np.random.default_rng(0)
     store = VoiceStore(path, "none", dim, create=True)
-    rows = random.normal(size=(speakers, dim))
+    rows = random.normal(size=(speakers, dim)).astype("<f4")
     with store._transaction():
         store._database.executemany(
             "INSERT INTO utterances (speaker, digest, embedding) VALUES (?, ?, ?)",
-            ((f"s{n}", str(n), row.astype("<f4").tobytes()) for n, row in enumerate(rows)),
+            ((f"s{n}", str(n), row.tobytes()) for n, row in enumerate(rows)),
         )
-    begin = time.monotonic()
-    store.nearest(rows[0])
-    first = time.monotonic() - begin
-    seconds = []
-    for row in rows[:50]:
-        begin = time.monotonic()
-        store.nearest(row)
-        seconds.append(time.monotonic() - begin)
-    print(
-        f"nearest of {speakers:,} voices of {dim} dimensions: {1000 * np.median(seconds):.1f} ms, "
-        f"the first time {first:.1f} s"
-    )
+    for name, scorer in scorers(random, dim).items():
+        enrolled = EnrolledVoices(store, scorer)
+        seconds, busy = [], []
+        for row in rows[:51]:
+            begin, used = time.monotonic(), time.process_time()
+            enrolled.nearest(row)
+            seconds.append(time.monotonic() - begin)
+            busy.append(time.process_time() - used)
+        print(
+            f"{name}: nearest of {speakers:,} voices of {dim} dimensions: "
+            f"{1000 * np.median(seconds[1:]):.1f} ms, {1000 * np.median(busy[1:]):.1f} ms of "
+            f"processor time, the first time {seconds[0]:.1f} s"
+        )
+
+
+def scorers(random: np.random.Generator, dim: int) -> dict[str, Scorer]:
+    """Back-ends of the usual sizes: what is in them does not count for the time."""
+    lda = random.normal(size=(dim // 2, dim))
+    psi = np.sort(random.exponential(size=dim // 2))[::-1]
+    plda = Plda(np.zeros(dim // 2), np.eye(dim // 2), psi)
+    whole = Plda(np.zeros(dim), np.eye(dim), random.exponential(size=dim))
+    return {
+        "cosine": CosineScorer(),
+        "PLDA": PldaScorer(Projection(np.zeros(dim), lda), plda),
+        "PLDA without LDA": PldaScorer(Projection(np.zeros(dim), None), whole),
+        "AS-norm, 1,211 impostors": AsNormScorer(unit(random.normal(size=(1211, dim))), 300),
+    }
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import joblib
 from ..audit import Audit
 from ..backend import check_backend, load_keras
 from ..command_line import run_tool, whole_number
+from ..ivector.system import read_system
 from ..kaldi_feats.audit import audit_data_dir
 from ..kaldi_feats.reader import read_vectors
 from ..registry import add_plugin_option, load_plugins
@@ -76,6 +77,8 @@ def audit_run(audit: Audit, run: RunDir, data_dir: Path) -> None:
     for path in (run.model, run.embedder, run.bvector):
         if path.is_file():
             _audit_model(audit, path)
+    if run.mixture.is_file() or run.extractor.is_file():
+        audit.of(lambda: read_system(run.mixture, run.extractor))
     audit.stamp(run.bvector_done, "stage 4")
     audit.stamp(run.plda_done, "stage 4")
     embeddings, scores = run.embeddings("any").parent, run.scores("any").parent

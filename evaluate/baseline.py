@@ -15,7 +15,7 @@ import numpy as np
 
 from ..command_line import run_tool
 from ..files import remove_temporary
-from ..kaldi_feats.fbank.options import feature_settings
+from ..kaldi_feats.kinds.record import feature_settings
 from ..kaldi_feats.reader import FeatureReader, VectorWriter
 from ..lock import locked
 from ..progress import progress

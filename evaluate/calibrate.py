@@ -15,6 +15,7 @@ from ..files import atomic_write, content_digest
 from ..lock import locked
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
+from .backends import BACKENDS
 from .calibration import (
     FOLDS,
     actual_dcf,
@@ -24,7 +25,8 @@ from .calibration import (
     min_cllr,
 )
 from .calibration_file import read_calibration
-from .operating_points import named_thresholds, operating_points, spread_thresholds
+from .interval import eer_interval
+from .operating_points import named_thresholds, operating_points, rates_at, spread_thresholds
 from .score_file import read_scores
 from .stamps import why_stale
 from .trial_list import TrialList, load_trial_list
@@ -45,7 +47,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--run", type=Path, required=True, help="a run whose lists are scored")
     parser.add_argument(
-        "--data-dir", type=Path, required=True, metavar="DIR", help="data directory with trials/"
+        "--data-dir",
+        type=Path,
+        default=Path("data/test"),
+        metavar="DIR",
+        help="data directory with trials/ (%(default)s)",
     )
     parser.add_argument("--list", required=True, help="the list that is learnt from")
     parser.add_argument("--test-list", help="a list of other speakers, to judge by")
@@ -120,16 +126,19 @@ def calibrate(
             llrs = calibration.llr(judged_scores)
     except ValueError as error:
         raise InputError(f"{run.scores(learnt_from, backend)}: {error}") from error
+    found = thresholds_and_rates(scores, trials)
     about = {
         **asdict(calibration),
         "prior": prior,
         "backend": backend,
-        "network": content_digest(run.embedder) if run.embedder.is_file() else None,
+        "made_of": BACKENDS.find(backend).made_of(run),
+        "network": run.embedder_digest(),
         "learnt_from": _about(run, trials, backend),
         "judged_on": _about(run, judged, backend)
         | {"folds": folds if judged is trials else None}
-        | rates(llrs, judged_scores, judged.is_target),
-        **thresholds_and_rates(scores, trials),
+        | rates(llrs, judged_scores, judged)
+        | {"at_thresholds": rates_at(found["thresholds"], judged_scores, judged.is_target)},
+        **found,
     }
     with locked(run.lock, f"calibrating {run.path}"), atomic_write(path) as file:
         json.dump(about, file, indent=1)
@@ -143,13 +152,26 @@ def calibrate(
         figures["cllr"],
         figures["min_cllr"],
     )
+    if judged is not trials:
+        log.info(
+            "%s: at the threshold eer of %s %.2f %% false accepts, %.2f %% false rejects",
+            judged.name,
+            trials.name,
+            *(100 * rate for rate in figures["at_thresholds"]["eer"].values()),
+        )
     return path
 
 
-def rates(llrs: np.ndarray, scores: np.ndarray, is_target: np.ndarray) -> dict[str, float]:
-    """What is said of log-likelihood ratios: C_llr and its minimum, actual and minimum costs."""
+def rates(llrs: np.ndarray, scores: np.ndarray, trials: TrialList) -> dict[str, float | None]:
+    """What is said of log-likelihood ratios: C_llr and its minimum, actual and minimum costs.
+
+    Beside them the EER and its 95 % interval over other speakers; None where there is none.
+    """
+    is_target = trials.is_target
     found = {"cllr": cllr(llrs, is_target), "min_cllr": min_cllr(scores, is_target)}
     found["eer"] = eer(scores, is_target)
+    ends = eer_interval(scores, is_target, trials.enrol_speakers, trials.test_speakers)
+    found["eer_low"], found["eer_high"] = (None if np.isnan(end) else end for end in ends)
     for prior in PRIORS:
         found[f"act_dcf_{prior}"] = actual_dcf(llrs, is_target, prior)
         found[f"min_dcf_{prior}"] = min_dcf(scores, is_target, prior)
@@ -198,8 +220,11 @@ def _scores(run: RunDir, data_dir: Path, name: str, backend: str) -> tuple[Trial
 
 
 def _about(run: RunDir, trials: TrialList, backend: str) -> dict:
+    models = trials.trials.models
+    counts = [1] if models is None else list(map(len, models.values()))
     return {
         "list": trials.name,
+        "enrol_utterances": [min(counts), max(counts)],
         "digest": trials.digest,
         "trials": len(trials),
         "targets": int(trials.is_target.sum()),

@@ -44,12 +44,19 @@ def is_calibration(about: object) -> bool:
         and about["scale"] > 0
         and isinstance(about.get("backend"), str)
         and all(isinstance(side.get("list"), str) for side in (learnt_from, judged_on))
+        and all(_is_number(judged_on.get(key)) for key in ("cllr", "min_cllr", "eer"))
+        and all(_is_number(judged_on.get(key, 0) or 0) for key in ("eer_low", "eer_high"))
         and isinstance(learnt_from.get("trials"), int)
+        and _is_range(learnt_from.get("enrol_utterances", [1, 1]))
         and all(_is_number(thresholds.get(name)) for name in NAMED)
         and all(isinstance(column, list) and column for column in columns)
         and len({len(column) for column in columns}) == 1
         and all(_is_number(value) for column in columns for value in column)
     )
+
+
+def _is_range(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(end) is int for end in value)
 
 
 def _is_number(value: object) -> bool:

@@ -2,13 +2,18 @@
 
 import argparse
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
+import joblib
 import numpy as np
 
 from ..backend import check_backend, load_keras
 from ..command_line import InputError, run_tool, whole_number
-from ..files import content_digest, remove_temporary
+from ..files import remove_temporary
+from ..ivector.recordings import Recordings
+from ..ivector.settings import Settings
+from ..ivector.system import ivectors
 from ..kaldi_feats.batches import Batch, read_batches
 from ..kaldi_feats.reader import FeatureReader, VectorWriter, read_num_frames
 from ..lock import locked
@@ -29,8 +34,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m speaker_bases.evaluate.embed",
         description="Write the embedding of every utterance of DIR/feats.scp to "
-        "RUN/embeddings/NAME.ark and .scp. Utterances go through the network whole. Nothing is "
-        "done if the embeddings there are already those of this network and these features.",
+        "RUN/embeddings/NAME.ark and .scp. Utterances go through the network whole; an i-vector "
+        "system makes i-vectors. Nothing is done if the embeddings there are already those of this "
+        "network and these features.",
     )
     parser.add_argument("--run", type=Path, required=True, help="a trained run's folder")
     parser.add_argument(
@@ -44,13 +50,19 @@ def main(argv: list[str] | None = None) -> int:
         help="frames that go through the network at a time; take fewer if memory runs out, more "
         "on a large GPU (default: 20000)",
     )
+    parser.add_argument(
+        "--nj",
+        type=whole_number(1),
+        default=joblib.cpu_count(),
+        help="threads that make i-vectors (default: one for each processor, %(default)s)",
+    )
     add_plugin_option(parser)
     args = parser.parse_args(argv)
 
     def body() -> None:
         check_backend()
         load_plugins(argv)
-        embed(RunDir(args.run), args.data_dir, args.name, args.batch_frames)
+        embed(RunDir(args.run), args.data_dir, args.name, args.batch_frames, args.nj)
 
     return run_tool(body)
 
@@ -60,6 +72,7 @@ def embed(
     data_dir: Path,
     name: str | None = None,
     batch_frames: int = 20_000,
+    num_jobs: int = 1,
 ) -> Path:
     """Write the embeddings of a data directory unless they are there; returns their scp.
 
@@ -69,6 +82,7 @@ def embed(
         name: the embeddings' name; the data directory's own if None.
         batch_frames: frames in one batch, which bounds the memory needed; a longer utterance
             is a batch of its own.
+        num_jobs: threads that make i-vectors.
 
     Raises:
         InputError: if the system is not complete or another process is at work on it, the features
@@ -77,19 +91,23 @@ def embed(
     name = name or data_dir.resolve().name
     output = run.embeddings(name)
     refuse_other_features(run.read_config(), data_dir, run)
-    if not run.embedder.is_file():
-        raise InputError(f"{run.embedder}: missing; finish the training first (stage 2)")
-    stamp = embedding_stamp(run, data_dir, name, made_by=content_digest(run.embedder))
+    made_by = run.embedder_digest()
+    if made_by is None:
+        missing = run.extractor if "ivector" in run.read_config() else run.embedder
+        raise InputError(f"{missing}: missing; finish the training first (stage 2)")
+    stamp = embedding_stamp(run, data_dir, name, made_by)
     if stamp.is_current():
         log.info("%s: already complete", output)
         return output
 
-    load_keras()  # takes seconds: not for nothing to do
-    from .embedder import load_embedder
-
-    embedder = load_embedder(run)
+    by_network = run.embedder.is_file()
+    rows = (
+        _by_network(run, data_dir, batch_frames)
+        if by_network
+        else _ivectors(run, data_dir, num_jobs)
+    )
     reader = FeatureReader(data_dir / "feats.scp")
-    silent: list[str] = []
+    number = 0
     with (
         locked(run.lock, f"embedding {data_dir} by {run.path}"),
         stamp.renew(),
@@ -98,14 +116,41 @@ def embed(
         remove_temporary(output.parent)
         output.unlink(missing_ok=True)  # or, interrupted, stage 4 would take the old ones
         with VectorWriter(output) as writer:
-            for batch in read_batches(reader, read_num_frames(data_dir), batch_frames):
-                rows = embedder.predict_on_batch([batch.features, batch.num_frames])
-                _write(writer, batch.utterances, np.asarray(rows), run)
-                silent += without_energy(batch)
-                bar.update(len(batch.utterances))
-    _warn_of_silence(silent, data_dir)
-    log.info("%s: %d embeddings", output, len(reader))
+            for utterances, embeddings in rows:
+                _write(writer, utterances, embeddings, run)
+                number += len(utterances)
+                bar.update(len(utterances))
+    log.info("%s: %d embeddings", output, number)
     return output
+
+
+Rows = Iterator[tuple[list[str], np.ndarray]]
+"""Utterances, and the embedding of each; further rows are padding."""
+
+
+def _by_network(run: RunDir, data_dir: Path, batch_frames: int) -> Rows:
+    load_keras()  # takes seconds: not for nothing to do
+    from .embedder import load_embedder
+
+    embedder = load_embedder(run)
+    reader, num_frames = FeatureReader(data_dir / "feats.scp"), read_num_frames(data_dir)
+
+    def rows() -> Rows:
+        silent: list[str] = []
+        for batch in read_batches(reader, num_frames, batch_frames):
+            yield (
+                batch.utterances,
+                np.asarray(embedder.predict_on_batch([batch.features, batch.num_frames])),
+            )
+            silent += without_energy(batch)
+        _warn_of_silence(silent, data_dir)
+
+    return rows()
+
+
+def _ivectors(run: RunDir, data_dir: Path, num_jobs: int) -> Rows:
+    settings = Settings(**run.read_config()["ivector"])
+    return ivectors(run, Recordings(data_dir, settings), settings, num_jobs)
 
 
 def without_energy(batch: Batch) -> list[str]:
@@ -134,7 +179,7 @@ def _write(
     for utterance, embedding in zip(utterances, embeddings, strict=False):  # the rest is padding
         if not np.isfinite(embedding).all():
             raise InputError(
-                f"{run.embedder}: the embedding of {utterance} is not finite; the training "
+                f"{run.path}: the embedding of {utterance} is not finite; the training "
                 "has diverged, look at its log and train again"
             )
         writer.write(utterance, embedding)

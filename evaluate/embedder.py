@@ -1,6 +1,5 @@
 """The network of a trained run."""
 
-from ..command_line import InputError
 from ..losses import SpeakerBases  # noqa: F401  must be registered when a saved model is loaded
 from ..models.saving import in_float32, load_model
 from ..models.utterance_embedder import UtteranceEmbedder
@@ -13,6 +12,5 @@ def load_embedder(run: RunDir) -> UtteranceEmbedder:
     Raises:
         InputError: if the system is not completely trained, or the file is not a model.
     """
-    if not run.embedder.is_file():
-        raise InputError(f"{run.embedder}: missing; finish the training first (stage 2)")
+    run.refuse_no_network()
     return UtteranceEmbedder(in_float32(load_model(run.embedder)))

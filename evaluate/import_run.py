@@ -183,3 +183,7 @@ def _stacked(path: Path, vectors: list[np.ndarray]) -> np.ndarray:
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:
         raise InputError(f"{path}: expected vectors of one length; found {sorted(shapes)[:3]}")
     return np.stack(vectors)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -96,3 +96,26 @@ def spread_thresholds(scores: np.ndarray, is_target: np.ndarray, points: int = 1
         ]
     )
     return np.sort(curve.thresholds[np.clip(at, 1, len(curve.thresholds) - 1)])
+
+
+def rates_at(
+    thresholds: dict[str, float], scores: np.ndarray, is_target: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """False accepts and false rejects, as fractions, at thresholds that another list chose.
+
+    Args:
+        thresholds: by name.
+        scores: (trials,) finite.
+        is_target: (trials,) bool; both kinds must occur.
+
+    Returns:
+        By name, ``false_accept`` and ``false_reject``.
+    """
+    found = {}
+    for name, threshold in thresholds.items():
+        accepted = scores >= threshold
+        found[name] = {
+            "false_accept": float(accepted[~is_target].mean()),
+            "false_reject": float(1.0 - accepted[is_target].mean()),
+        }
+    return found

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..command_line import InputError
-from ..kaldi_feats.fbank.options import feature_settings
+from ..kaldi_feats.kinds.record import feature_settings
 from ..run_dir import RunDir
 from .trial_list import TrialList
 

@@ -16,9 +16,10 @@ from ..lock import locked
 from ..registry import add_plugin_option, load_plugins
 from ..run_dir import RunDir
 from .backends import BACKENDS, Backend
-from .backends.enrolment import Enrolment, score_models
+from .backends.enrolment import score_models
 from .refusals import refuse_trained_speakers
 from .score_file import write_scores
+from .scoring.enrolment import Enrolment
 from .stamps import score_stamp
 from .trial_list import TrialList, load_trial_list, trial_lists
 

@@ -13,7 +13,8 @@ def load_bases(run: RunDir) -> np.ndarray:
     """The columns of W as rows: (speakers, dim).
 
     Raises:
-        InputError: if the system is not complete, or has no bases (GE2E).
+        InputError: if the system is not complete, has no bases (GE2E), or has them behind layers
+            that its embeddings have not gone through (x-vector).
     """
     if not run.model.is_file():
         raise InputError(f"{run.model}: missing; finish the training first (stage 2)")
@@ -26,6 +27,11 @@ def load_bases(run: RunDir) -> np.ndarray:
         layer = model.get_layer("bases")
     except ValueError:
         raise InputError(f"{run.model}: has no layer 'bases'; take another system") from None
+    if any(each.name == "head" for each in model.layers):
+        raise InputError(
+            f"{run.model}: its bases do not lie among its embeddings, the layers of its head are "
+            "between them; take another system"
+        )
     return np.asarray(layer.bases, dtype=np.float32).T
 
 

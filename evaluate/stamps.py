@@ -5,7 +5,7 @@ from pathlib import Path
 from ..command_line import InputError
 from ..files import content_digest
 from ..kaldi_feats.data_dir import read_table
-from ..kaldi_feats.fbank.options import feature_settings
+from ..kaldi_feats.kinds.record import feature_settings
 from ..kaldi_feats.reader import FeatureReader
 from ..kaldi_feats.scp_digest import scp_digest
 from ..run_dir import RunDir
@@ -68,7 +68,8 @@ def why_stale(run: RunDir, trials: TrialList, backend: str) -> str | None:
     if not score_stamp(run, trials, backend, embeddings).is_current():
         return "scored from other embeddings, back-end or trial list, or changed; run stage 4 again"
     embedded = Stamp(run.embeddings_done(embeddings), {}).read()
-    if embedded and run.embedder.is_file() and embedded["made_by"] != content_digest(run.embedder):
+    made_by = run.embedder_digest()
+    if embedded and made_by and embedded["made_by"] != made_by:
         return "embedded by an earlier training; run stages 3 and 4 again"
     return None
 

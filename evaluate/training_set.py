@@ -89,7 +89,7 @@ def training_inputs(run: RunDir, data_dir: Path) -> dict[str, str | None]:
     if not utt2spk.is_file():
         raise InputError(f"{utt2spk}: missing; run stage 0 first")
     made_by = (Stamp(run.embeddings_done(scp.stem), {}).read() or {}).get("made_by")
-    embedder = content_digest(run.embedder) if run.embedder.is_file() else None
+    embedder = run.embedder_digest()
     if made_by and embedder and made_by != embedder:
         raise InputError(f"{scp}: embedded by an earlier network; run stage 3 again")
     return {

@@ -10,9 +10,11 @@ a sum of normal effects, all but the system's mean drawn anew for every list:
 
 So, over the population of speakers, a training's scores are normal, with standard deviation a for
 targets around mu and b for non-targets around 0; its EER is Phi(-mu / (a + b)), and the mean of
-that over trainings whose mu has standard deviation m is Phi(-mu / sqrt((a + b)^2 + m^2)). That is
-the truth that an interval should cover. Two kinds of lists: with a planted difference of 1.5
-percent points, and with equal systems, which should be called different in at most 5 % of cases.
+that over trainings whose mu has standard deviation m is Phi(-mu / sqrt((a + b)^2 + m^2)). Its
+minDCF is the least cost over all thresholds, and the mean of that over trainings an integral.
+Those are the truths that an interval should cover. Two kinds of lists: with a planted difference
+of 1.5 percent points in EER, and with equal systems, which should be called different in at most
+5 % of cases.
 
 The lists of one kind and number of speakers serve every number of seeds: the first 1, 3 and 5 of
 5 trainings.
@@ -24,15 +26,18 @@ import argparse
 import csv
 import io
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.stats import norm
 
 from speaker_bases.command_line import run_tool
 from speaker_bases.evaluate.difference import Difference, difference
 from speaker_bases.evaluate.speaker_draws import (
+    P_TARGET,
     Rates,
     SpeakerTrials,
     drawn_rates,
@@ -44,6 +49,8 @@ SPEAKERS = (40, 125)
 SEEDS = (1, 3, 5)
 EER_A = 0.10
 PLANTED = 0.015
+UNITS = {"eer": 100.0, "min_dcf": 1.0}
+"""What is measured, and what its difference is multiplied by: percent points, and as it is."""
 
 _NORMAL = NormalDist()
 
@@ -85,6 +92,16 @@ class Effects:
         """The system's mean target score at which its EER, averaged over trainings, is `eer`."""
         return -_NORMAL.inv_cdf(eer) * float(np.hypot(self.target + self.nontarget, self.training))
 
+    def min_dcf_for(self, eer: float) -> float:
+        """The system's minDCF, averaged over trainings, at which its mean EER is `eer`."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(21)
+        means = self.mean_for(eer) + self.training * nodes
+        thresholds = np.linspace(0.0, 6 * self.nontarget, 20_001)[:, None]
+        misses = norm.cdf((thresholds - means) / self.target)
+        alarms = norm.sf(thresholds / self.nontarget)
+        costs = P_TARGET * misses + (1 - P_TARGET) * alarms
+        return float(np.average(costs.min(axis=0), weights=weights)) / P_TARGET
+
 
 def simulate_list(
     random: np.random.Generator, speakers: int, seeds: int, means: tuple[float, float]
@@ -118,51 +135,53 @@ def simulate_list(
 
 def differences(
     random: np.random.Generator, speakers: int, planted: float, draws: int
-) -> dict[int, Difference]:
-    """The estimated difference in EER, in percent points, on one list, by number of seeds."""
+) -> dict[tuple[str, int], Difference]:
+    """The estimated differences on one list, by measure and number of seeds."""
     effects, most = Effects(), max(SEEDS)
     means = effects.mean_for(EER_A), effects.mean_for(EER_A + planted)
     scores, trials = simulate_list(random, speakers, most, means)
     columns = scores.reshape(2 * most, -1)
     seen: Rates = observed_rates(columns, trials.is_target)
     moved: Rates = drawn_rates(columns, trials, draws, seed=int(random.integers(2**31)))
-    return {
-        seeds: difference(
-            100 * seen.eer[0, :seeds],
-            100 * seen.eer[0, most : most + seeds],
-            100 * moved.eer[:, :seeds],
-            100 * moved.eer[:, most : most + seeds],
-            speakers,
-        )
-        for seeds in SEEDS
-    }
+    found = {}
+    for measure, unit in UNITS.items():
+        rates, drawn = unit * getattr(seen, measure)[0], unit * getattr(moved, measure)
+        for seeds in SEEDS:
+            a, b = slice(seeds), slice(most, most + seeds)
+            found[measure, seeds] = difference(
+                rates[a], rates[b], drawn[:, a], drawn[:, b], speakers
+            )
+    return found
 
 
 def simulate(lists: int, draws: int, seed: int, jobs: int = 1) -> list[dict]:
-    """One row for each number of speakers and seeds; the same whatever the number of jobs."""
+    """One row for each measure, number of speakers and of seeds; whatever the number of jobs."""
     kinds = [(speakers, planted) for speakers in SPEAKERS[::-1] for planted in (PLANTED, 0.0)]
     work = (delayed(_many)(*kind, lists, draws, seed) for kind in kinds)
     found = dict(zip(kinds, Parallel(n_jobs=jobs)(work), strict=True))
+    effects, eers = Effects(), (EER_A, EER_A + PLANTED)
+    truth = {
+        "eer": -100 * PLANTED,
+        "min_dcf": effects.min_dcf_for(eers[0]) - effects.min_dcf_for(eers[1]),
+    }
     rows = []
-    for speakers in SPEAKERS:
-        for seeds in SEEDS:
-            planted, equal = (
-                [each[seeds] for each in found[speakers, kind]] for kind in (PLANTED, 0.0)
-            )
-            row = {"speakers": speakers, "seeds": seeds, "lists": lists}
-            rows.append(row | _row(planted, equal))
+    for measure, speakers, seeds in product(UNITS, SPEAKERS, SEEDS):
+        planted, equal = (
+            [each[measure, seeds] for each in found[speakers, kind]] for kind in (PLANTED, 0.0)
+        )
+        row = {"measure": measure, "speakers": speakers, "seeds": seeds, "lists": lists}
+        rows.append(row | _row(planted, equal, truth[measure]))
     return rows
 
 
 def _many(
     speakers: int, planted: float, lists: int, draws: int, seed: int
-) -> list[dict[int, Difference]]:
+) -> list[dict[tuple[str, int], Difference]]:
     random = np.random.default_rng([seed, speakers, int(planted > 0.0)])
     return [differences(random, speakers, planted, draws) for _ in range(lists)]
 
 
-def _row(planted: list[Difference], equal: list[Difference]) -> dict[str, str]:
-    truth = -100 * PLANTED
+def _row(planted: list[Difference], equal: list[Difference], truth: float) -> dict[str, str]:
     covered = np.mean([each.low <= truth <= each.high for each in planted])
     called = np.mean([each.p_value < 0.05 for each in equal])
     told = np.mean([each.p_value < 0.05 and each.value < 0 for each in planted])
@@ -171,6 +190,7 @@ def _row(planted: list[Difference], equal: list[Difference]) -> dict[str, str]:
         "covered_percent": f"{100 * covered:.1f}",
         "equal_called_different_percent": f"{100 * called:.1f}",
         "planted_told_percent": f"{100 * told:.1f}",
+        "true_difference": f"{truth:.3f}",
         "mean_difference": f"{np.mean([each.value for each in planted]):.3f}",
         "sd_difference": f"{np.std([each.value for each in planted], ddof=1):.3f}",
         "mean_interval_width": f"{width:.3f}",

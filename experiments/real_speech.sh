@@ -36,20 +36,28 @@ cd "$root"
 take_paths_from "$caller" corpus_dir trials corpus runs csv data exp
 [ -f "$runs" ] || fail "--runs is '$runs', which is no file"
 
+# shellcheck source=kinds.sh
+. ./kinds.sh
+# Filter banks in any case: they are the baseline's.
+systems=$({ echo softmax; awk '!/^#/ && NF { print $2 }' "$runs"; } | sort -u)
 ./run.sh --stop-stage 1 --corpus librispeech --corpus-dir "$corpus_dir" --trials "$trials" \
-  --data "$data" --use-active-env "$use_active_env" --gpu "$gpu"
+  --systems "${systems//$'\n'/ }" --data "$data" --use-active-env "$use_active_env" --gpu "$gpu"
 # shellcheck source=path.sh
 . ./path.sh
 export USE_ACTIVE_ENV=$use_active_env USE_GPU=$gpu
 activate_environment "" || exit 1
 parts=experiments/real_speech/data_sets.py
-python $parts subset "$data/train" "$data/so762" --of "$part"
-python $parts hold-out "$data/train" "$data/kept" "$data/held_out" --speakers "$held_out" --of "$part"
+for kind in $(for system in $systems; do kind_of conf "$system"; done | sort -u); do
+  of_kind=("$(kind_dir "$data/train" "$kind")" "$(kind_dir "$data/so762" "$kind")"
+    "$(kind_dir "$data/kept" "$kind")" "$(kind_dir "$data/held_out" "$kind")")
+  python $parts subset "${of_kind[0]}" "${of_kind[1]}" --of "$part"
+  python $parts hold-out "${of_kind[0]}" "${of_kind[@]:2}" --speakers "$held_out" --of "$part"
+done
 
 recorded() { grep -qs "^$1,$2,$3," "$csv"; } # NAME SEED EPOCHS
 
 score_and_record() { # RUN TEST_SET TRAINED_ON SETTINGS COMMAND
-  python -m speaker_bases.evaluate.score --run "$1" --data-dir "$2"
+  python -m speaker_bases.evaluate.score --run "$1" --data-dir "$2" --train-dir "$data/$3"
   python experiments/real_speech/record.py --csv "$csv" --run "$1" --data-dir "$2" \
     --trained-on "$3" --settings "$4" --command "$5"
 }
@@ -69,15 +77,24 @@ while read -r name system set epochs seeds settings; do
     recorded "$name" "$seed" "$epochs" && continue
     echo "$(date +%H:%M:%S) $name, seed $seed, $epochs epochs on $set"
     out=$exp/$name/seed$seed
+    kind=$(kind_of conf "$system")
     # shellcheck disable=SC2206 # several options in one word
-    command=(python -m speaker_bases.train --system "conf/systems/$system.yaml"
-      --corpus "$corpus" --data-dir "$data/$set" --run "$out" --seed "$seed" --epochs "$epochs"
+    command=(python -m speaker_bases.train --system "conf/systems/$system.yaml" --corpus "$corpus"
+      --data-dir "$(kind_dir "$data/$set" "$kind")" --run "$out" --seed "$seed" --epochs "$epochs"
       $train_opts)
     for setting in $settings; do
       command+=(--set "$setting")
     done
     "${command[@]}" </dev/null
-    python -m speaker_bases.evaluate.embed --run "$out" --data-dir "$test_set" </dev/null
+    embedded=("$test_set")
+    # For backends.py and geometry.py, and back-ends that learn.
+    if [ "$set" = train ] || grep -q '^backend:' "conf/systems/$system.yaml"; then
+      embedded+=("$data/$set")
+    fi
+    for folder in "${embedded[@]}"; do
+      python -m speaker_bases.evaluate.embed --run "$out" --name "$(basename "$folder")" \
+        --data-dir "$(kind_dir "$folder" "$kind")" </dev/null
+    done
     score_and_record "$out" "$test_set" "$set" "$settings" "${command[*]}" </dev/null
   done
 done <"$runs"

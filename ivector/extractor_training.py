@@ -18,6 +18,7 @@ from scipy import linalg, sparse
 
 from .extractor import Extractor, Statistics
 from .mixtures import LOG_TWO_PI
+from .threads import Each
 
 LEAST_FRAMES = 100.0
 """A component of fewer keeps its parameters (``--gaussian-min-count``)."""
@@ -29,8 +30,12 @@ LARGEST_CONDITION = 1e4
 """Of what is inverted for a matrix (SolverOptions), and of the floor of the covariances: the
 largest eigenvalue to the smallest."""
 
-CACHED = 100
-"""Recordings whose vectors are added up at a time, as one matrix product."""
+
+SLICE = 32
+"""Recordings that a thread works on at a time."""
+
+BLOCKS = 16
+"""Parts of the components, each of which a thread adds up."""
 
 
 class ExtractorIteration:
@@ -38,74 +43,86 @@ class ExtractorIteration:
 
     Args:
         extractor: the extractor before.
+        moments: (components, dim, dim), of all recordings the frames' x x' weighted by their
+            posteriors.
 
     Attributes:
         frames: how many were added, by their posteriors.
     """
 
-    def __init__(self, extractor: Extractor):
+    def __init__(self, extractor: Extractor, moments: np.ndarray):
         components, dim, ivector_dim = extractor.matrices.shape
         self.extractor = extractor
         self.frames = 0.0
+        self._moments = moments
         self._counts = np.zeros(components)
-        self._products = np.zeros((components, dim, ivector_dim))  # X_i m'
+        self._products = np.zeros((components * dim, ivector_dim))  # X_i m'
         self._scatters = np.zeros((components, ivector_dim * (ivector_dim + 1) // 2))
-        self._moments = np.zeros((components, dim, dim))  # x x'
         self._recordings = 0
         self._sum = np.zeros(ivector_dim)
-        self._scatter = np.zeros((ivector_dim, ivector_dim))
+        self._scatter = np.zeros(self._scatters.shape[1])
         self._auxiliary = 0.0
-        self._cache: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def add(self, features: np.ndarray, posteriors: sparse.csr_array) -> None:
-        """Add a recording.
+    def add(self, statistics: Statistics, each: Each = map) -> None:
+        """Add recordings; of a hundred or more at a time the matrix products are large ones.
 
         Args:
-            features: (frames, dim).
-            posteriors: (frames, components).
+            statistics: theirs.
+            each: a `map`, which may work in threads.
         """
-        statistics = Statistics.of(features, posteriors)
-        x, by_component = features.astype(np.float64), posteriors.tocsc()
-        for component in np.flatnonzero(statistics.counts):
-            some = slice(*by_component.indptr[component : component + 2])
-            frames = x[by_component.indices[some]]
-            weighted = by_component.data[some][:, None] * frames
-            self._moments[component] += weighted.T @ frames
-        mean, covariance = self._distribution(statistics)
-        scatter = covariance + np.outer(mean, mean)
-        self.frames += statistics.counts.sum()
-        self._counts += statistics.counts
-        self._products += statistics.sums[:, :, None] * mean
-        self._recordings += 1
-        self._sum += mean
-        self._scatter += scatter
-        self._cache.append((statistics.counts, scatter[np.tril_indices(len(mean))]))
-        if len(self._cache) == CACHED:
-            self._empty_cache()
+        counts, sums = statistics.counts, statistics.sums.reshape(len(statistics.sums), -1)
+        parts = [slice(at, at + SLICE) for at in range(0, len(counts), SLICE)]
+        found = list(each(lambda part: self._expected(counts[part], sums[part]), parts))
+        means, halves, auxiliary = zip(*found, strict=True)
+        means, halves = np.concatenate(means), np.concatenate(halves)
+        self._auxiliary += sum(auxiliary)
+        self.frames += counts.sum()
+        self._recordings += len(counts)
+        self._counts += counts.sum(axis=0)
+        self._sum += means.sum(axis=0)
+        self._scatter += halves.sum(axis=0)
+        for total, left, right in (
+            (self._products, sums, means),
+            (self._scatters, counts, halves),
+        ):
+            blocks = np.array_split(np.arange(len(total)), BLOCKS)
+            blocks = [slice(block[0], block[-1] + 1) for block in blocks if len(block)]
+            adding = each(lambda b, t=total, x=left, y=right: add_product(t[b], x[:, b], y), blocks)
+            list(adding)
 
-    def _distribution(self, statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
-        """The mean and the covariance of w; adds to the auxiliary function what is of them."""
+    def _expected(
+        self, counts: np.ndarray, sums: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Of some recordings the means of w, and the lower halves of m m' + V; and their share of
+        the auxiliary function.
+
+        With Q the quadratic, P = 1 + Q, so that the trace of V Q is the dimension less that of V.
+        """
         extractor = self.extractor
-        quadratic, linear = extractor.quadratic(statistics.counts), extractor.linear(statistics)
-        prior = np.zeros(extractor.ivector_dim)
+        linear, halves = extractor.linear(sums), extractor.quadratics(counts)
+        dim, auxiliary = linear.shape[1], 0.0
+        prior = np.zeros(dim)
         prior[0] = extractor.offset
-        factor = linalg.cho_factor(quadratic + np.eye(len(prior)), lower=True)
-        mean = linalg.cho_solve(factor, linear + prior)
-        covariance = linalg.cho_solve(factor, np.eye(len(prior)))
-        log_determinant = -2 * np.log(np.diagonal(factor[0])).sum()
-        self._auxiliary += mean @ linear - 0.5 * mean @ quadratic @ mean
-        self._auxiliary -= 0.5 * (covariance * quadratic).sum()
-        distance = ((mean - prior) ** 2).sum()
-        self._auxiliary -= 0.5 * (distance + np.trace(covariance) - len(mean) - log_determinant)
-        return mean, covariance
+        means = np.empty_like(linear)
+        for row, half in enumerate(halves):
+            factor = extractor.factor(half)
+            mean = linalg.cho_solve((factor, True), linear[row] + prior, check_finite=False)
+            covariance = linalg.lapack.dpotri(factor, lower=1)[0]
+            trace = np.trace(covariance)
+            log_determinant = -2 * np.log(np.diagonal(factor)).sum()
+            quadratic = mean @ (linear[row] + prior - mean)  # m' Q m
+            auxiliary += mean @ linear[row] - 0.5 * quadratic - 0.5 * (dim - trace)
+            distance = ((mean - prior) ** 2).sum()
+            auxiliary -= 0.5 * (distance + trace - dim - log_determinant)
+            covariance += np.outer(mean, mean)
+            means[row], halves[row] = mean, covariance.ravel()[extractor.lower]
+        return means, halves, auxiliary
 
-    def _empty_cache(self) -> None:
-        if self._cache:
-            counts, scatters = (np.stack(part) for part in zip(*self._cache, strict=True))
-            self._scatters += counts.T @ scatters
-            self._cache = []
+    def starved(self) -> np.ndarray:
+        """The components that too few frames are of to be estimated again."""
+        return np.flatnonzero(self._counts < LEAST_FRAMES)
 
-    def auxiliary(self) -> float:
+    def objective(self) -> float:
         """The auxiliary function of the extractor before, a frame: it grows with each iteration."""
         extractor = self.extractor
         _, log_determinants = np.linalg.slogdet(extractor.precisions)
@@ -115,15 +132,13 @@ class ExtractorIteration:
 
     def updated(self) -> Extractor:
         """The extractor after the iteration."""
-        self._empty_cache()
         matrices, precisions = self.extractor.matrices.copy(), self.extractor.precisions.copy()
         enough = np.flatnonzero(self._counts >= LEAST_FRAMES)
-        scatters, ivector_dim = np.zeros_like(self._moments), self.extractor.ivector_dim
+        scatters = np.zeros_like(self._moments)
+        products = self._products.reshape(matrices.shape)
         for component in enough:
-            lower = np.zeros((ivector_dim, ivector_dim))
-            lower[np.tril_indices(ivector_dim)] = self._scatters[component]
-            moment = lower + np.tril(lower, -1).T
-            product = self._products[component]
+            moment = self.extractor.square(self._scatters[component])
+            product = products[component]
             matrix = towards(matrices[component], product, moment)
             matrices[component] = matrix
             cross = product @ matrix.T
@@ -144,16 +159,39 @@ class ExtractorIteration:
         diagonal.
         """
         mean = self._sum / self._recordings
-        covariance = self._scatter / self._recordings - np.outer(mean, mean)
+        scatter = extractor.square(self._scatter)
+        covariance = scatter / self._recordings - np.outer(mean, mean)
         values, vectors = np.linalg.eigh(covariance)
         turn = vectors.T / np.sqrt(np.maximum(values, 1e-7))[:, None]
         turn = _to_first_axis(turn @ mean) @ turn
         back = np.linalg.inv(turn[1:, 1:])
-        quadratic = back.T @ extractor.quadratic(extractor.weights)[1:, 1:] @ back
+        of_weights = extractor.square(extractor.quadratics(extractor.weights[None])[0])
+        quadratic = back.T @ of_weights[1:, 1:] @ back
         turn[1:] = np.linalg.eigh(quadratic)[1][:, ::-1].T @ turn[1:]
         matrices = extractor.matrices @ np.linalg.inv(turn)
         offset = float((turn @ mean)[0])
         return Extractor(extractor.weights, matrices, extractor.precisions, offset)
+
+
+def second_moments(features: np.ndarray, posteriors: sparse.csr_array) -> np.ndarray:
+    """The frames' x x' weighted by their posteriors, (components, dim, dim).
+
+    Args:
+        features: (frames, dim).
+        posteriors: (frames, components).
+    """
+    x, by_component = features.astype(np.float64), posteriors.tocsc()
+    moments = np.zeros((posteriors.shape[1], x.shape[1], x.shape[1]))
+    for component in np.flatnonzero(np.diff(by_component.indptr)):
+        some = slice(*by_component.indptr[component : component + 2])
+        frames = x[by_component.indices[some]]
+        moments[component] = (by_component.data[some][:, None] * frames).T @ frames
+    return moments
+
+
+def add_product(total: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    """Add left' right to a total (a, b), where it lies; left is (n, a), right (n, b)."""
+    linalg.blas.dgemm(1.0, right.T, left.T, beta=1.0, c=total.T, trans_b=1, overwrite_c=1)
 
 
 def towards(matrix: np.ndarray, product: np.ndarray, moment: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ with ``--remove-low-count-gaussians=false``.
 
 import numpy as np
 
-from .mixtures import DiagonalMixture, FullMixture
+from .mixtures import DiagonalMixture, FullMixture, by_component
 
 LEAST_WEIGHT = 1e-4
 """Of a component that is estimated again (``--min-gaussian-weight``)."""
@@ -59,12 +59,43 @@ class DiagonalIteration:
         posteriors /= totals
         self.frames += len(x)
         self.log_likelihood += float((largest + np.log(totals)).sum())
-        for component in np.unique(selected):
-            frames, columns = np.nonzero(selected == component)
-            weighted = posteriors[frames, columns][:, None] * x[frames]
-            self._counts[component] += posteriors[frames, columns].sum()
+        posteriors = posteriors.ravel()
+        for component, places, frames in by_component(selected):
+            some = x[frames]
+            weighted = posteriors[places, None] * some
+            self._counts[component] += posteriors[places].sum()
             self._sums[component] += weighted.sum(axis=0)
-            self._second_moments[component] += self._moments(weighted, x[frames])
+            self._second_moments[component] += self._moments(weighted, some)
+
+    def add_for_all(self, features: np.ndarray) -> None:
+        """Add frames (frames, dim), every component counting for each."""
+        x = features.astype(np.float64)
+        posteriors = self.mixture.log_likelihoods(x)
+        largest = posteriors.max(axis=1, keepdims=True)
+        posteriors = np.exp(posteriors - largest)
+        totals = posteriors.sum(axis=1, keepdims=True)
+        posteriors /= totals
+        self.frames += len(x)
+        self.log_likelihood += float((largest + np.log(totals)).sum())
+        self._counts += posteriors.sum(axis=0)
+        self._sums += posteriors.T @ x
+        self._second_moments += posteriors.T @ x**2
+
+    def merge(self, other: "DiagonalIteration") -> None:
+        """Add what another iteration of the same mixture has added."""
+        self.frames += other.frames
+        self.log_likelihood += other.log_likelihood
+        self._counts += other._counts
+        self._sums += other._sums
+        self._second_moments += other._second_moments
+
+    def objective(self) -> float:
+        """The log likelihood of a frame under the mixture before, by the components that count."""
+        return self.log_likelihood / self.frames
+
+    def starved(self) -> np.ndarray:
+        """The components that too few frames are of to be estimated again."""
+        return np.flatnonzero(~self._enough())
 
     def _log_likelihoods(self, x: np.ndarray, selected: np.ndarray) -> np.ndarray:
         return np.take_along_axis(self.mixture.log_likelihoods(x), selected, axis=1)
@@ -82,11 +113,14 @@ class DiagonalIteration:
 
     def _weights_and_means(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """And (components,) bool, which have frames enough to be estimated again."""
-        shares = self._counts / self._counts.sum()
-        enough = (self._counts > self.least_frames) & (shares > LEAST_WEIGHT)
+        shares, enough = self._counts / self._counts.sum(), self._enough()
         means = self.mixture.means.copy()
         means[enough] = self._sums[enough] / self._counts[enough, None]
         return np.maximum(shares, LEAST_WEIGHT), means, enough
+
+    def _enough(self) -> np.ndarray:
+        shares = self._counts / self._counts.sum()
+        return (self._counts > self.least_frames) & (shares > LEAST_WEIGHT)
 
 
 class FullIteration(DiagonalIteration):

@@ -3,6 +3,7 @@
 Source: Kaldi's src/gmm/diag-gmm.cc and src/gmm/full-gmm.cc.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,8 +56,9 @@ class DiagonalMixture:
         Source: gmm-gselect.
         """
         likelihoods = self.log_likelihoods(features)
-        number = min(number, likelihoods.shape[1])
-        some = np.argpartition(-likelihoods, number - 1, axis=1)[:, :number]
+        components = likelihoods.shape[1]
+        number = min(number, components)
+        some = np.argpartition(likelihoods, components - number, axis=1)[:, -number:]
         order = np.argsort(-np.take_along_axis(likelihoods, some, axis=1), axis=1, kind="stable")
         return np.take_along_axis(some, order, axis=1)
 
@@ -92,6 +94,11 @@ class FullMixture:
         log_roots = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)
         return np.log(self.weights) + log_roots - 0.5 * self.means.shape[1] * LOG_TWO_PI
 
+    def prepare(self) -> None:
+        """Compute what is computed once, before threads would compute it at the same time."""
+        _ = self.factors, self.constants, self.diagonal.constants
+
+    @cached_property
     def diagonal(self) -> DiagonalMixture:
         """The mixture of the covariances' diagonals, as fgmm-global-to-gmm gives it."""
         variances = np.diagonal(np.linalg.inv(self.precisions), axis1=1, axis2=2)
@@ -108,13 +115,28 @@ class FullMixture:
             (frames, number) float64.
         """
         x = features.astype(np.float64)
-        likelihoods = np.empty(selected.shape)
-        for component in np.unique(selected):
-            frames, columns = np.nonzero(selected == component)
+        likelihoods = np.empty(selected.size)
+        for component, places, frames in by_component(selected):
             whitened = (x[frames] - self.means[component]) @ self.factors[component]
             distances = np.vecdot(whitened, whitened)
-            likelihoods[frames, columns] = self.constants[component] - 0.5 * distances
-        return likelihoods
+            likelihoods[places] = self.constants[component] - 0.5 * distances
+        return likelihoods.reshape(selected.shape)
+
+
+def by_component(selected: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """The places of each component that is selected for any frame.
+
+    Args:
+        selected: (frames, number) int.
+
+    Yields:
+        The component, its places in the flattened array, and their frames, both ascending.
+    """
+    flat = selected.ravel().astype(np.int32)
+    order = np.argsort(flat, kind="stable")
+    components, begins = np.unique(flat[order], return_index=True)
+    for component, places in zip(components, np.split(order, begins[1:]), strict=True):
+        yield int(component), places, places // selected.shape[1]
 
 
 def pruned_posteriors(

@@ -31,6 +31,13 @@ _READ = """
 READ = _READ.split()
 # What is read through ffmpeg.
 CONVERTED = [".m4a", ".mp4", ".aac", ".amr", ".wma", ".webm"]
+# The containers that a file of unknown origin may be. A playlist is none of them: it would have
+# ffmpeg read whatever other file it names.
+_CONTAINERS = """
+    aac ac3 aiff amr ape asf au avi caf dts flac flv gsm matroska mov mp3 mpeg mpegts ogg rm tta voc
+    w64 wav wv
+"""
+_FFMPEG = f"ffmpeg -nostdin -v error -format_whitelist {','.join(_CONTAINERS.split())}"
 _LIMITS = Limits()
 # Commands that a shell only splits at blanks.
 _UNQUOTED = re.compile(r"[\w \t@%+=:,./-]*", re.ASCII)
@@ -118,8 +125,34 @@ def read_recording(source: str, where: str, limits: Limits = _LIMITS) -> Recordi
             finite, or the command exits with an error, hangs or does not end.
     """
     place = f"{where}: {source}"
+    return _decoded(_openable(source, place, limits), place, limits)
+
+
+def read_by_ffmpeg(path: str, place: str, limits: Limits = _LIMITS) -> Recording:
+    """Read what ffmpeg reads, if it holds sound in itself; what ffmpeg complains of is a warning.
+
+    Args:
+        path: the file, absolute.
+        place: what it is called in messages.
+        limits: as in `read_recording`.
+
+    Raises:
+        InputError: as `read_recording`; or ffmpeg is not installed.
+    """
+    if shutil.which("ffmpeg") is None:
+        raise InputError(f"{place}: cannot be read without ffmpeg, which is not installed")
+    command = f"{_FFMPEG} -i {shlex.quote(path)} -vn -f wav -c:a pcm_s16le -"
+    place = f"{place}: cannot be read: ffmpeg"
+    output, said = output_of(command, place, limits)
+    recording = _decoded(io.BytesIO(output), place, limits)
+    if said:
+        recording.warnings.append(f"truncated or damaged? ffmpeg says: {said}")
+    return recording
+
+
+def _decoded(source: io.BytesIO | str, place: str, limits: Limits) -> Recording:
     try:
-        with soundfile.SoundFile(_openable(source, place, limits)) as file:
+        with soundfile.SoundFile(source) as file:
             if file.frames > limits.max_minutes * 60 * file.samplerate:
                 raise InputError(
                     f"{place}: longer than the {limits.max_minutes:g} minutes that a recording may "
@@ -127,11 +160,12 @@ def read_recording(source: str, where: str, limits: Limits = _LIMITS) -> Recordi
                 )
             samples = file.read(dtype="float32", always_2d=True) * np.float32(32768)
             expected, rate, details = file.frames, file.samplerate, file.extra_info
+            is_ogg = file.format == "OGG"
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless, by its name
         what = getattr(error, "error_string", error)
         raise InputError(
-            f"{place}: cannot be read: {what} Fetch or convert the file again, or "
-            "give a command that writes wav: 'ffmpeg -v error -i FILE -f wav - |'"
+            f"{place}: cannot be read: {what} Fetch the file again, or convert it: "
+            "ffmpeg -i FILE NEW.wav"
         ) from None
     if len(samples) == 0:
         raise InputError(f"{place}: holds no samples; fetch it again")
@@ -141,7 +175,9 @@ def read_recording(source: str, where: str, limits: Limits = _LIMITS) -> Recordi
         )
     if not np.isfinite(samples).all():
         raise InputError(f"{place}: holds NaN or infinity; fetch or convert it again")
-    warnings = [] if is_pipe(source) else _truncated_wav(details)
+    warnings = []
+    if isinstance(source, str):
+        warnings = _truncated_ogg(source) if is_ogg else _truncated_wav(details)
     if (samples == samples[0]).all():
         warnings.append("digital silence: all its samples are equal")
     return Recording(samples, rate, warnings)
@@ -149,7 +185,7 @@ def read_recording(source: str, where: str, limits: Limits = _LIMITS) -> Recordi
 
 def _openable(source: str, place: str, limits: Limits) -> io.BytesIO | str:
     if is_pipe(source):
-        return io.BytesIO(output_of(source[:-1], place, limits))
+        return io.BytesIO(output_of(source[:-1], place, limits)[0])
     if os.path.exists(source) and not os.path.isfile(source):  # it may have no end, or no start
         raise InputError(f"{place}: not a regular file; give the path of one")
     return source
@@ -164,6 +200,20 @@ def _truncated_wav(details: str) -> list[str]:
     if found is None or int(found[2]) >= int(found[1]):
         return []
     return [f"truncated? {found[1]} bytes of samples expected, {found[2]} there"]
+
+
+def _truncated_ogg(path: str) -> list[str]:
+    """The last page of an Ogg stream says that it is the last; a page has 65,307 bytes at most."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - 65_307))
+        end = file.read()
+    start = end.rfind(b"OggS")
+    page = end[start:] if start >= 0 else b""
+    if len(page) >= 27 and page[5] & 4:
+        lengths = page[27 : 27 + page[26]]
+        if len(page) >= 27 + page[26] + sum(lengths):
+            return []
+    return ["truncated? its last page is not there, or not whole"]
 
 
 def as_kaldi_source(source: str, where: str) -> str:

@@ -11,8 +11,9 @@ from ..progress import progress
 from .audio import read_recording
 from .checks import validate_data_dir
 from .data_dir import table_lines
+from .kinds import KINDS, FeatureKind, kind_dir
 from .pipe import Limits
-from .reader import FeatureReader, read_num_frames
+from .reader import FeatureReader, VectorReader, read_num_frames
 from .validate import validate_trials
 
 
@@ -24,13 +25,14 @@ def audit_data_dir(audit: Audit, data_dir: Path, num_jobs: int = 1) -> None:
         data_dir: the data directory; what it does not have yet is not missed.
         num_jobs: processes that read recordings.
     """
-    with_features = (data_dir / "feats.scp").is_file()
-    if not audit.of(lambda: validate_data_dir(data_dir, with_features, audio=False)):
+    if not audit.of(lambda: validate_data_dir(data_dir, audio=False)):
         return
     _audit_recordings(audit, data_dir / "wav.scp", num_jobs)
-    if with_features:
-        _audit_features(audit, data_dir)
-    audit.stamp(data_dir / ".fbank.done", "stage 1")
+    for kind in KINDS.values():
+        folder = kind_dir(data_dir, kind.name)
+        if (folder / "feats.scp").is_file():
+            _audit_features(audit, folder, kind)
+        audit.stamp(folder / f".{kind.name}.done", "stage 1")
     audit.of(lambda: validate_trials(data_dir))
 
 
@@ -55,12 +57,17 @@ def _problem_of(source: str, wav_scp: Path, line: int) -> tuple[int, str] | None
     return None
 
 
-def _audit_features(audit: Audit, data_dir: Path) -> None:
+def _audit_features(audit: Audit, data_dir: Path, kind: FeatureKind) -> None:
+    if not audit.of(lambda: validate_data_dir(data_dir, features=True, audio=False)):
+        return
     reader, num_frames = FeatureReader(data_dir / "feats.scp"), read_num_frames(data_dir)
+    vectors = [VectorReader(data_dir / f"{name}.scp") for name in kind.vectors]
     bands: int | None = None
     for utterance in progress(reader.utterances, desc=f"features of {data_dir}", unit="utt"):
         audit.looked_at += 1
         try:
             bands = reader.of_shape(utterance, num_frames[utterance], bands).shape[1]
+            for vector in vectors:
+                vector.of_length(utterance, num_frames[utterance])
         except InputError as error:
             audit.report(str(error))

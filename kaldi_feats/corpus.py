@@ -20,6 +20,7 @@ from ..stamp import Stamp
 from .checks import validate_data_dir
 from .data_dir import write_table
 from .data_set import DataSet
+from .kinds import dirs_of_kinds
 from .trials import Trials, format_trials
 
 log = logging.getLogger(__name__)
@@ -44,10 +45,11 @@ def install(corpus: Corpus, data: str | os.PathLike) -> bool:
 
     A set whose utterances and audio are as before stays as it is, features included. One that
     changed is written beside the old one, checked, and put in its place as a whole; feats.scp and
-    what else was made from the old one goes with it. Only the arks, fbank/, are taken over:
-    their names say what each was made from, so that stage 1 makes again what changed, and
-    removes what it does not need. Lists that are no longer asked for go, too; a list that the
-    user has put beside them stays for as long as the test set does.
+    what else was made from the old one goes with it, and so does the feats.scp of other kinds of
+    features beside it. Only the arks, fbank/, are taken over: their names say what each was made
+    from, so that stage 1 makes again what changed, and removes what it does not need. Lists that
+    are no longer asked for go, too; a list that the user has put beside them stays for as long as
+    the test set does.
 
     Returns:
         Whether anything changed.
@@ -177,6 +179,8 @@ def _swap(new: Path, place: Path) -> None:
     if place.exists():
         log.info("%s has changed: stage 1 makes features again where their audio did", place)
         place.rename(_old(place))
+    for folder in dirs_of_kinds(place):
+        (folder / "feats.scp").unlink(missing_ok=True)
     new.rename(place)
     _finish_swap(place)
 

@@ -1,9 +1,9 @@
-"""The embedded extractor: fbank and sliding mean without Kaldi, in parallel through joblib."""
+"""The embedded extractor: features without Kaldi, in parallel through joblib."""
 
 import argparse
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,12 @@ from .audio import Recording, read_recording
 from .data_dir import naming, write_table
 from .fbank.arguments import add_arguments, limits_of, log_dir_of, stage_of
 from .fbank.broken import BrokenRecordings
-from .fbank.features import Fbank
-from .fbank.sliding_mean import subtract_sliding_mean
-from .fbank.stage import Chunk, FbankStage, Utterance
+from .fbank.features import Extractor
+from .fbank.stage import Chunk, FeatureStage, Utterance
+from .kinds import FeatureSettings
 from .pipe import Limits
 from .prepared import check_lists
-from .reader import MatrixWriter
+from .reader import MatrixWriter, VectorWriter
 from .segments import cut
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Skipped(Exception):
     """Kaldi leaves such an utterance out with a warning, and so do we."""
 
 
-def extract(stage: FbankStage, num_jobs: int = 1, limits: Limits = _LIMITS) -> None:
+def extract(stage: FeatureStage, num_jobs: int = 1, limits: Limits = _LIMITS) -> None:
     """Make whatever features of the stage are not there yet.
 
     Runs in `num_jobs` local processes, or where a surrounding ``joblib.parallel_config`` says.
@@ -68,14 +68,13 @@ def extract(stage: FbankStage, num_jobs: int = 1, limits: Limits = _LIMITS) -> N
 class Settings:
     """What `extract_chunk` needs of its stage, in whatever process it runs."""
 
-    options: dict
-    cmn_window: int
+    features: FeatureSettings
     compress: bool
     skip_broken: bool
 
 
-def _settings_of(stage: FbankStage) -> Settings:
-    return Settings(stage.options, stage.cmn_window, stage.compress, stage.skip_broken)
+def _settings_of(stage: FeatureStage) -> Settings:
+    return Settings(stage.settings, stage.compress, stage.skip_broken)
 
 
 def extract_chunk(
@@ -86,7 +85,8 @@ def extract_chunk(
     Returns:
         How many utterances were worked on, the warnings, and what is wrong with broken recordings.
     """
-    fbank = Fbank(settings.options)
+    of, kind = settings.features, settings.features.kind
+    extractor = kind.extractor(of.options)
     warnings: list[str] = []
     num_frames: dict[str, str] = {}
     broken: dict[str, str] = {}
@@ -94,7 +94,11 @@ def extract_chunk(
     with (
         contextlib.suppress(_NotWritten),
         MatrixWriter(chunk.file(".scp"), settings.compress) as writer,
+        contextlib.ExitStack() as beside,  # which ends first, as the chunk's scp comes last
     ):
+        writers = {"feats": writer}
+        for name in kind.vectors:
+            writers[name] = beside.enter_context(VectorWriter(chunk.file(f".{name}.scp")))
         for utterance in chunk.utterances:
             try:
                 recording = recordings.read(utterance)
@@ -102,12 +106,14 @@ def extract_chunk(
                 broken[utterance.name] = " ".join(str(error).split())
                 continue
             try:
-                features = _features(recording, utterance, fbank, settings.options, warnings)
-            except Skipped as reason:
+                frames = _frames(recording, utterance, extractor, of.options, warnings)
+                tables = kind.finished(frames, of)
+            except (Skipped, ValueError) as reason:
                 warnings.append(f"{utterance.where}: {utterance.name}: skipped: {reason}")
                 continue
-            writer.write(utterance.name, subtract_sliding_mean(features, settings.cmn_window))
-            num_frames[utterance.name] = str(len(features))
+            for name, values in tables.items():
+                writers[name].write(utterance.name, values)
+            num_frames[utterance.name] = str(len(tables["feats"]))
         if broken and not settings.skip_broken:
             raise _NotWritten
         warnings += [f"{name}: left out, it is broken: {what}" for name, what in broken.items()]
@@ -141,8 +147,12 @@ class _Recordings:
         return self._found
 
 
-def _features(
-    recording: Recording, utterance: Utterance, fbank: Fbank, options: dict, warnings: list[str]
+def _frames(
+    recording: Recording,
+    utterance: Utterance,
+    extractor: Extractor,
+    options: Mapping,
+    warnings: list[str],
 ) -> np.ndarray:
     place = f"{utterance.where}: {utterance.name}"
     if utterance.segment is not None:
@@ -162,13 +172,13 @@ def _features(
     if channel >= num_channels:
         raise Skipped(f"--channel={channel}, and it has {num_channels}")
     samples = _at_rate(recording.samples[:, channel], recording.rate, utterance, options)
-    features = fbank(samples)
-    if len(features) == 0:
+    frames = extractor(samples)
+    if len(frames) == 0:
         raise Skipped(f"too short, {seconds:g} s")
-    return features
+    return frames
 
 
-def _at_rate(samples: np.ndarray, rate: int, utterance: Utterance, options: dict) -> np.ndarray:
+def _at_rate(samples: np.ndarray, rate: int, utterance: Utterance, options: Mapping) -> np.ndarray:
     """Resample if that is allowed, with soxr.
 
     Kaldi has a filter of its own (LinearResample), so that the results differ: log-mel values by
@@ -211,10 +221,11 @@ def _log_file(path: Path) -> Iterator[None]:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m speaker_bases.kaldi_feats.extract",
-        description="Compute fbank features with a sliding mean for a Kaldi data directory: "
-        "feats.scp, utt2num_frames and fbank.conf in DATA_DIR, arks in FBANK_DIR. Agrees with "
-        "Kaldi's compute-fbank-feats and apply-cmvn-sliding; only resampling, where the options "
-        "allow it, is soxr's and not Kaldi's. Run again, it continues.",
+        description="Compute features for a Kaldi data directory: feats.scp, utt2num_frames and "
+        "what they were made with, and arks in ARK_DIR. Filter banks agree with Kaldi's "
+        "compute-fbank-feats and apply-cmvn-sliding, cepstra with compute-mfcc-feats and "
+        "compute-vad; only resampling, where the options allow it, is soxr's and not Kaldi's. Run "
+        "again, it continues.",
     )
     add_arguments(parser)
     return parser
@@ -225,9 +236,11 @@ def main(argv: list[str] | None = None) -> int:
 
     def body() -> None:
         stage = stage_of(arguments)
-        with _log_file(log_dir_of(arguments) / "make_fbank.log"):
+        with _log_file(log_dir_of(arguments) / f"make_{arguments.kind}.log"):
             extract(stage, arguments.nj, limits_of(arguments))
-            check_lists(stage.data_dir, arguments.allow_missing == "true")
+            check_lists(
+                arguments.data_dir, arguments.allow_missing == "true", features=stage.data_dir
+            )
 
     return run_tool(body)
 

@@ -15,7 +15,7 @@
 #   usage_status=2              # its exit status after a wrong option, instead of 1
 #   pass_unknown=true           # an option that it does not have ends the parsing, too
 #
-# It lies here and not beside run.sh because a wheel has make_fbank.sh and nothing of the recipe.
+# It lies here and not beside run.sh because a wheel has make_features.sh and nothing of the recipe.
 
 script=$(readlink -f "${BASH_SOURCE[1]}")
 usage_status=${usage_status:-1}

@@ -32,10 +32,13 @@ class Limits:
     max_minutes: float = 240.0
 
 
-def output_of(command: str, place: str, limits: Limits) -> bytes:
+def output_of(command: str, place: str, limits: Limits) -> tuple[bytes, str]:
     """Run a command by /bin/sh, as Kaldi does, and take what it writes.
 
     Whatever the command started is stopped if it does not end by itself, or we are interrupted.
+
+    Returns:
+        Its standard output, and the last line that it says on stderr, which may be empty.
 
     Raises:
         InputError: it exits with an error, writes nothing, stays silent for too long, or writes
@@ -61,14 +64,12 @@ def output_of(command: str, place: str, limits: Limits) -> bytes:
         process.wait()
         process.stdout.close()
         process.stderr.close()
+    last = (said.decode(errors="replace").strip().splitlines() or [""])[-1]
     if code != 0:
-        lines = said.decode(errors="replace").strip().splitlines()
-        raise InputError(
-            f"{place}: the command exits with code {code}{': ' + lines[-1] if lines else ''}"
-        )
+        raise InputError(f"{place}: the command exits with code {code}{': ' * bool(last)}{last}")
     if not output:
         raise InputError(f"{place}: the command writes nothing to its standard output")
-    return bytes(output)
+    return bytes(output), last
 
 
 def _communicate(

@@ -10,6 +10,7 @@ import numpy as np
 from ..command_line import InputError
 from .data_dir import read_table, table_lines, write_table
 from .enrolment import SUFFIX, with_models
+from .kinds import dirs_of_kinds
 from .trials import PUBLISHED_SIZES, Trials, read_trials, refuse_one_kind, refuse_other_size
 
 log = logging.getLogger(__name__)
@@ -35,10 +36,10 @@ def read_prepared(path: str | os.PathLike) -> Trials:
             has not its number of trials, or no trials of both kinds have features.
     """
     trials = _read_whole(path)
-    dropped = Path(path).parent.parent / WITHOUT_FEATURES
-    if not dropped.is_file():
-        return trials
-    kept = ~_naming(trials, read_table(dropped))
+    tables = [folder / WITHOUT_FEATURES for folder in dirs_of_kinds(Path(path).parent.parent)]
+    tables = [table for table in tables if table.is_file()]
+    dropped = {name for table in tables for name in read_table(table)}
+    kept = ~_naming(trials, dropped)
     if kept.all():
         return trials
     log.warning(
@@ -46,7 +47,7 @@ def read_prepared(path: str | os.PathLike) -> Trials:
         path,
         f"{np.count_nonzero(~kept):,}",
         f"{len(trials):,}",
-        dropped,
+        ", ".join(map(str, tables)),
     )
     rows = np.flatnonzero(kept).tolist()
     left = Trials(
@@ -78,23 +79,26 @@ def _naming(trials: Trials, utterances: Collection[str]) -> np.ndarray:
     return np.array([a in enrolled or b in utterances for a, b in pairs], dtype=bool)
 
 
-def check_lists(data_dir: str | os.PathLike, allow_missing: bool) -> None:
+def check_lists(
+    data_dir: str | os.PathLike, allow_missing: bool, features: str | os.PathLike | None = None
+) -> None:
     """Hold the lists of a data directory against its features, before anybody trains.
 
     Args:
-        data_dir: with feats.scp.
+        data_dir: with the lists and utt2spk.
         allow_missing: have `read_prepared` drop trials of utterances that have no features.
+        features: the data directory with feats.scp, if it is another; see `kind_dir`.
 
     Raises:
         InputError: a list is broken, or names utterances of utt2spk that have no features and are
             not allowed to be missing; with the first line, and how many trials that concerns.
     """
-    folder = Path(data_dir)
-    dropped = folder / WITHOUT_FEATURES
+    folder, features = Path(data_dir), Path(data_dir if features is None else features)
+    dropped = features / WITHOUT_FEATURES
     lists = lists_of(folder)
     without: dict[str, str] = {}
     if lists:
-        with_features = {utterance for utterance, _ in table_lines(folder / "feats.scp")}
+        with_features = {utterance for utterance, _ in table_lines(features / "feats.scp")}
         speakers = table_lines(folder / "utt2spk")
         without = {name: speaker for name, speaker in speakers if name not in with_features}
     concerned: set[str] = set()

@@ -19,24 +19,20 @@ from .scp_digest import scp_digest
 COMPRESSION_METHOD = 1
 
 
-class FeatureReader(Mapping):
-    """Matrices by utterance, each read from its ark when it is asked for.
+class _Reader(Mapping):
+    """Arrays by utterance, each read from its ark when it is asked for.
 
     Holds the text of the scp only, so it may be copied into other processes. A relative path in
     the scp is relative to the current directory, as for Kaldi's programs.
 
     Args:
-        scp: a sorted ``feats.scp``: lines of ``utterance ark:offset``, or of
-            ``utterance ark:offset[first:last]`` for some of the rows.
+        scp: sorted lines of ``utterance ark:offset``.
 
     Raises:
         InputError: the scp is missing, empty or malformed, or holds a command: none is run.
-
-    Example::
-
-        reader = FeatureReader("data/train/feats.scp")
-        crop = reader[reader.utterances[0]][100:404]
     """
+
+    ndim: int
 
     def __init__(self, scp: str | os.PathLike):
         self.scp = Path(scp)
@@ -44,18 +40,41 @@ class FeatureReader(Mapping):
         self.utterances = list(self._table)
 
     def __getitem__(self, utterance: str) -> np.ndarray:
-        """The matrix of one utterance, float32 (frames, dim).
+        """The array of one utterance, float32.
 
         Raises:
             KeyError: the scp has no such utterance.
-            InputError: the ark is absent or broken, the entry is no matrix of Kaldi's, or it
+            InputError: the ark is absent or broken, the entry is no such array of Kaldi's, or it
                 holds NaN or infinity.
         """
-        return load(self.scp, self._table, utterance, ndim=2)
+        return load(self.scp, self._table, utterance, self.ndim)
 
     def digest(self) -> str:
-        """Changes with the contents of any of the matrices; see `scp_digest`."""
+        """Changes with the contents of any of the arrays; see `scp_digest`."""
         return scp_digest(self.scp, self._table)
+
+    def __contains__(self, utterance: object) -> bool:
+        return utterance in self._table
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.utterances)
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+
+class FeatureReader(_Reader):
+    """Matrices (frames, dim) by utterance: a ``feats.scp``.
+
+    A line may end with ``[first:last]``, for some of the rows.
+
+    Example::
+
+        reader = FeatureReader("data/train/feats.scp")
+        crop = reader[reader.utterances[0]][100:404]
+    """
+
+    ndim = 2
 
     def of_shape(self, utterance: str, frames: int, bands: int | None = None) -> np.ndarray:
         """The matrix of one utterance, if it is of the shape that it was recorded with.
@@ -78,14 +97,23 @@ class FeatureReader(Mapping):
             raise bad_entry(self.scp, self._table, utterance, what)
         return features
 
-    def __contains__(self, utterance: object) -> bool:
-        return utterance in self._table
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.utterances)
+class VectorReader(_Reader):
+    """Vectors by utterance, such as the decisions of a ``vad.scp``."""
 
-    def __len__(self) -> int:
-        return len(self.utterances)
+    ndim = 1
+
+    def of_length(self, utterance: str, frames: int) -> np.ndarray:
+        """The vector of one utterance, if it has a number for each frame.
+
+        Raises:
+            InputError: as reading it, or it is of another length.
+        """
+        vector = self[utterance]
+        if len(vector) != frames:
+            what = f"{len(vector)} numbers, and the utterance has {frames} frames"
+            raise bad_entry(self.scp, self._table, utterance, what)
+        return vector
 
 
 def read_vectors(scp: str | os.PathLike) -> tuple[list[str], np.ndarray]:

@@ -1,6 +1,6 @@
-"""The networks: the ResNets of Table 1 and Table 3, found by name in `NETWORKS`."""
+"""The networks, found by name in `NETWORKS`: the ResNets of Table 1 and Table 3, the x-vector."""
 
-from .networks import NETWORKS
+from .networks import HEADS, NETWORKS
 from .resnet import ResNetTable, resnet34
 
-__all__ = ["NETWORKS", "ResNetTable", "resnet34"]
+__all__ = ["HEADS", "NETWORKS", "ResNetTable", "resnet34"]

@@ -7,6 +7,7 @@ import keras
 
 from ..registry import Registry
 from .resnet import resnet34
+from .xvector import xvector, xvector_head
 
 NETWORKS: Registry[Callable[..., keras.Model]] = Registry("network")
 """What a configuration's `network` may be.
@@ -18,3 +19,13 @@ does, and gives a model from features `(batch_size, frames, bands)` to embedding
 
 NETWORKS.add("table1", partial(resnet34, "table1"))
 NETWORKS.add("table3", partial(resnet34, "table3"))
+NETWORKS.add("xvector", xvector)
+
+HEADS: Registry[Callable[..., keras.Model]] = Registry("head")
+"""The layers between embeddings and losses while training, for those networks that have any.
+
+Under the network's name; each takes `bn_momentum`, `kernel_regularizer` and `name`, and gives a
+model from embeddings `(batch_size, dim)` to what the losses take as such.
+"""
+
+HEADS.add("xvector", xvector_head)

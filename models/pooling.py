@@ -67,6 +67,42 @@ class MaskedGlobalMaximumPooling(MaskedGlobalAveragePooling):
 
 
 @keras.saving.register_keras_serializable(package="speaker_bases")
+class StatisticsPooling(layers.Layer):
+    """Mean and standard deviation of each channel over the frames that are not padding.
+
+    The variance is that about the mean, over n, and at least `VARIANCE_FLOOR`, as in Kaldi's
+    StatisticsPoolingComponent: a channel that does not vary, as in a single frame, has the
+    deviation 1e-5, and no gradient comes through it.
+
+    Call arguments:
+        x: tensor of shape `(batch_size, frames, channels)`.
+        mask: boolean tensor of shape `(batch_size, frames)`, or `None`. Passed on by Keras.
+
+    Output shape:
+        `(batch_size, 2 * channels)`: the means, then the deviations.
+    """
+
+    VARIANCE_FLOOR = 1e-10
+
+    def call(self, x, mask=None):
+        kept = ops.ones_like(x[:, :, :1], "bool") if mask is None else mask[:, :, None]
+        zero = ops.zeros((), x.dtype)
+        frames = ops.sum(ops.cast(kept, x.dtype), axis=1)
+        mean = ops.sum(ops.where(kept, x, zero), axis=1) / frames
+        # Masked before it is squared: what is in the padding must not get into the gradient.
+        differences = ops.where(kept, x - mean[:, None], zero)
+        variance = ops.sum(ops.square(differences), axis=1) / frames
+        deviation = ops.sqrt(ops.maximum(variance, self.VARIANCE_FLOOR))
+        return ops.concatenate([mean, deviation], axis=-1)
+
+    def compute_mask(self, x, mask=None):
+        return None
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 2 * input_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="speaker_bases")
 class FixedLength(layers.Layer):
     """Vectors brought to a length; the zero vector stays 0 and gets no gradient.
 

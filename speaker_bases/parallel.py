@@ -10,8 +10,10 @@ from joblib.externals.loky.backend import resource_tracker
 _QUIET = "ignore:resource_tracker:UserWarning"
 
 
-def parallel(num_jobs: int) -> joblib.Parallel:
+def parallel(num_jobs: int, ordered: bool = False) -> joblib.Parallel:
     """What takes `joblib.delayed` calls and hands over each result as it comes.
+
+    With `ordered` the results come in the order of the calls.
 
     Runs in `num_jobs` local processes, or where a surrounding ``joblib.parallel_config`` says;
     not every cluster's backend can hand over results before the last is there.
@@ -19,7 +21,8 @@ def parallel(num_jobs: int) -> joblib.Parallel:
     if num_jobs > 1:
         _start_resource_tracker()
     try:
-        return joblib.Parallel(n_jobs=num_jobs, return_as="generator_unordered")
+        return_as = "generator" if ordered else "generator_unordered"
+        return joblib.Parallel(n_jobs=num_jobs, return_as=return_as)
     except ValueError:
         return joblib.Parallel(n_jobs=num_jobs)
 

@@ -4,6 +4,7 @@ A run is one system trained with one seed, ``<exp>/<system>/seed<k>``.
 """
 
 import csv
+import hashlib
 import io
 import os
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from .command_line import InputError
-from .files import atomic_write
+from .files import atomic_write, content_digest
 from .yaml_files import read_yaml
 
 REQUIRED = ("system", "seed", "loss", "features")
@@ -41,6 +42,12 @@ class RunDir:
         self.checkpoints = self.path / "checkpoints"
         self.best = self.checkpoints / "best"  # of the epochs measured on held-out speakers
         self.tensorboard = self.path / "tensorboard"
+        # stage 2 of an i-vector system: Kaldi's files
+        self.ivector = self.path / "ivector"
+        self.diagonal_mixture = self.ivector / "final.dubm"
+        self.mixture = self.ivector / "final.ubm"
+        self.extractor = self.ivector / "final.ie"
+        self.posteriors = self.ivector / "posteriors"  # while it trains
         # what a back-end learns in stage 4
         self.bvector = self.path / "bvector.keras"
         self.bvector_log = self.path / "bvector.csv"
@@ -49,6 +56,34 @@ class RunDir:
         self.plda_lda = self.path / "plda" / "lda.mat"
         self.plda_mean = self.path / "plda" / "mean.vec"
         self.plda_done = self.path / "plda" / ".done"
+
+    def iteration(self, name: str) -> Path:
+        """What an iteration of an i-vector system's training has made, such as ``3.ie``."""
+        return self.ivector / name
+
+    def iteration_done(self, name: str) -> Path:
+        """The stamp of that iteration."""
+        return self.ivector / f".{name}.done"
+
+    def embedder_digest(self) -> str | None:
+        """Changes with what makes this run's embeddings of features; None if nothing is there.
+
+        That is a network, or a mixture of Gaussians and an i-vector extractor.
+        """
+        if self.embedder.is_file():
+            return content_digest(self.embedder)
+        parts = (self.mixture, self.extractor)
+        if not all(part.is_file() for part in parts):
+            return None
+        return hashlib.sha256("".join(map(content_digest, parts)).encode()).hexdigest()
+
+    def refuse_no_network(self) -> None:
+        """Raise an InputError unless the run has a network."""
+        if self.embedder.is_file():
+            return
+        if "ivector" in self.read_config():
+            raise InputError(f"{self.path}: an i-vector system, and this takes a network")
+        raise InputError(f"{self.embedder}: missing; finish the training first (stage 2)")
 
     def cohort(self, name: str) -> Path:
         """The impostors that scores are normalised by."""

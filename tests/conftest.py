@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from speaker_bases.kaldi_feats.data_dir import write_table
-from speaker_bases.kaldi_feats.reader import MatrixWriter
+from speaker_bases.kaldi_feats.reader import MatrixWriter, VectorWriter
 from tests.fuzzing import TALLY
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -119,6 +119,46 @@ def make_data(tmp_path):
         write_table(folder / "utt2spk", utt2spk)
         write_table(folder / "utt2num_frames", num_frames)
         (folder / "fbank.conf").write_text(FBANK_CONF)
+        return folder
+
+    return make
+
+
+MFCC_CONF = """\
+--num-ceps=2
+--num-mel-bins=5
+--dither=0
+# compute-vad --vad-energy-threshold=5.5
+"""
+
+
+@pytest.fixture
+def make_cepstra(tmp_path):
+    """Write a data directory of cepstra, whose speakers differ in where their frames gather."""
+
+    def make(num_speakers=4, utterances=6, frames=(60, 90), name="train", seed=0, silent=()):
+        folder = tmp_path / f"{name}_mfcc"
+        rng = np.random.default_rng(seed)
+        utt2spk, num_frames = {}, {}
+        folder.mkdir(exist_ok=True)
+        with (
+            MatrixWriter(folder / "feats.scp") as feats,
+            VectorWriter(folder / "vad.scp") as vad,
+        ):
+            for speaker in range(num_speakers):
+                places = rng.normal(size=(3, 2)) * 3
+                for number in range(utterances):
+                    utterance = f"spk{speaker:02d}-{number:02d}"
+                    length = int(rng.integers(*frames))
+                    at = places[rng.integers(0, 3, length // 5 + 1).repeat(5)[:length]]
+                    feats.write(utterance, at + rng.normal(size=(length, 2)))
+                    voiced = np.zeros(length) if utterance in silent else rng.random(length) < 0.8
+                    vad.write(utterance, voiced)
+                    utt2spk[utterance] = f"spk{speaker:02d}"
+                    num_frames[utterance] = str(length)
+        write_table(folder / "utt2spk", utt2spk)
+        write_table(folder / "utt2num_frames", num_frames)
+        (folder / "mfcc.conf").write_text(MFCC_CONF)
         return folder
 
     return make

@@ -20,4 +20,4 @@ export USE_ACTIVE_ENV=$use_active_env USE_GPU=$gpu
 activate_environment "synthetic test jax export" || exit 1
 ruff format --check .
 ruff check .
-exec python -m pytest "$@"
+exec python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"

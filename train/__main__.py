@@ -2,6 +2,8 @@
 
 import argparse
 
+import joblib
+
 from ..backend import check_backend, load_keras
 from ..command_line import interrupted, run_tool, whole_number
 from ..registry import add_plugin_option, load_plugins
@@ -12,7 +14,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m speaker_bases.train",
         description="Train one system with one seed. Started again, it goes on from its last "
-        "checkpoint; a complete one is left alone.",
+        "checkpoint, or an i-vector system from its last iteration; a complete one is left alone.",
     )
     parser.add_argument("--system", required=True, help="conf/systems/<system>.yaml")
     parser.add_argument("--corpus", required=True, help="conf/corpora/<corpus>.yaml")
@@ -46,6 +48,13 @@ def main(argv: list[str] | None = None) -> int:
         "own, and JAX reads between the steps",
     )
     parser.add_argument(
+        "--nj",
+        type=whole_number(1),
+        default=joblib.cpu_count(),
+        help="threads that an i-vector system is trained in (default: one for each processor, "
+        "%(default)s)",
+    )
+    parser.add_argument(
         "--check",
         action="store_true",
         help="only say whether the settings are right and fit the data; builds and writes nothing",
@@ -65,6 +74,14 @@ def main(argv: list[str] | None = None) -> int:
         if args.validation_speakers is not None:
             overrides.append(f"validation.speakers={args.validation_speakers}")
         config = load_config(args.system, args.corpus, overrides)
+        if "ivector" in config:
+            from .ivector_system import check_ivector, train_ivector
+
+            if args.check:
+                check_ivector(config, args.data_dir)
+            else:
+                train_ivector(config, args.data_dir, args.run, args.seed, args.nj)
+            return 0
         if args.check:
             training_data(args.data_dir, config, args.seed)[0].check(config)
             load_keras()

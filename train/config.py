@@ -1,18 +1,17 @@
 """Read, check and merge the YAML files that say what is trained and on what."""
 
-import contextlib
 import copy
 import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..command_line import InputError
-from ..yaml_files import compose, compose_yaml, construct, line_of
+from ..kaldi_feats.kinds import FBANK, KINDS
+from ..yaml_files import compose, compose_yaml
+from .checked_yaml import check_node
 from .losses import LOSSES, softmax_beside_cosines
 from .schedules import SCHEDULES
-from .schema import COMMON, OPTIMIZERS, Counts, Number, Section
+from .schema import COMMON, OPTIMIZERS, Number, Section
 
 LABELS = (
     *("loss", "backend", "overrides"),
@@ -49,21 +48,50 @@ def load_config(
         InputError: a file that is missing or not YAML, an unknown key, a value of a wrong type,
             a key that is missing, or parts that do not go together.
     """
-    config = copy.deepcopy(DEFAULTS)
+    of_system, of_corpus = (
+        check_node(compose_yaml(path), schema(), path, "") for path in (system, corpus)
+    )
+    is_ivector = "ivector" in of_system
+    config = {} if is_ivector else copy.deepcopy(DEFAULTS)
     config["system"], config["corpus"] = Path(system).stem, Path(corpus).stem
-    for path in (system, corpus):
-        _merge(config, _check(compose_yaml(path), schema(), path, ""))
+    _merge(config, of_system)
+    _merge(config, {key: of_corpus[key] for key in of_corpus if _is_of(key, is_ivector)})
     _merge(config, config.pop("instead_of_corpus", {}))
     for override in overrides or []:
         _merge(config, _parse_override(override))
     if overrides:
         config["overrides"] = list(overrides)
+    where = " ".join([str(system), *(f"--set {text}" for text in overrides or [])])
+    _check_kind(config, is_ivector, where)
+    if is_ivector:
+        config["loss"] = "none (i-vector)"
+        return config
     for key in REQUIRED:
         if key not in config:
             raise InputError(f"{system}: neither this file nor {corpus} sets `{key}`")
-    _check_together(config, " ".join([str(system), *(f"--set {text}" for text in overrides or [])]))
+    _check_together(config, where)
     _derive(config)
     return config
+
+
+def _is_of(key: str, is_ivector: bool) -> bool:
+    """Whether a key of a configuration is one of i-vector systems, or of networks."""
+    both = key in (*LABELS, "system", "corpus", "feature_kind")
+    return both or (key == "ivector") == is_ivector
+
+
+def _check_kind(config: dict[str, Any], is_ivector: bool, where: str) -> None:
+    """Refuse keys of the other kind of system, and an unknown kind of features."""
+    if is_ivector:
+        config.pop("epochs", None)  # of the networks that are trained by the same command
+    wrong = [key for key in config if not _is_of(key, is_ivector)]
+    if wrong:
+        what = "an i-vector system" if is_ivector else "a network"
+        raise InputError(f"{where}: {what} does not take `{wrong[0]}`")
+    try:
+        KINDS.find(config.get("feature_kind", FBANK.name))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def schema() -> dict:
@@ -78,80 +106,6 @@ def schema() -> dict:
     }
 
 
-def _check(node, schema, path, prefix: str):
-    """The value of a YAML node, if it is what the schema allows."""
-    where = f"{path}:{line_of(node.start_mark)}"
-    name = prefix.rstrip(".")
-    if isinstance(schema, dict):
-        if isinstance(schema, Section) and node.tag == "tag:yaml.org,2002:null":
-            return None
-        if not isinstance(node, yaml.MappingNode):
-            raise InputError(f"{where}: `{name}` takes keys of its own: {_known(schema)}")
-        return _check_mapping(node, schema, path, prefix)
-    if isinstance(schema, Counts):
-        return _check_counts(construct(node, str(path)), schema, where, name)
-    if not isinstance(node, yaml.ScalarNode):
-        raise InputError(f"{where}: `{name}` takes a single value")
-    value = construct(node, str(path))
-    return _check_scalar(value, schema, where, name)
-
-
-def _check_mapping(node, schema, path, prefix: str) -> dict[str, Any]:
-    values = {}
-    for key_node, value_node in node.value:
-        where = f"{path}:{line_of(key_node.start_mark)}"
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise InputError(f"{where}: `{prefix.rstrip('.')}` has a key that is no word")
-        key = key_node.value
-        if key not in schema and str not in schema:
-            name = _shown(prefix + key, str)
-            raise InputError(f"{where}: unknown key `{name}`; known here: {_known(schema)}")
-        if key in values:
-            raise InputError(f"{where}: `{_shown(prefix + key, str)}` is set twice")
-        values[key] = _check(value_node, schema.get(key, schema.get(str)), path, f"{prefix}{key}.")
-    return values
-
-
-def _check_counts(value, schema: Counts, where: str, name: str) -> list[int]:
-    counts = value if isinstance(value, list) else []
-    if len(counts) != schema.length or not all(type(n) is int and n > 0 for n in counts):
-        raise InputError(f"{where}: `{name}` takes {schema}: {_shown(value)}")
-    return counts
-
-
-def _check_scalar(value, schema, where: str, name: str):
-    if isinstance(schema, tuple):
-        if value not in schema:
-            raise InputError(
-                f"{where}: `{name}` is one of {', '.join(schema)}, not {_shown(value)}"
-            )
-        return value
-    if isinstance(schema, Number):
-        value = _check_scalar(value, schema.kind, where, name)
-        if value not in schema:
-            raise InputError(f"{where}: `{name}` must be {schema}: {value}")
-        return value
-    if schema is float:
-        # YAML 1.1 reads 1e-4, without a point, as a word.
-        with_point = isinstance(value, (int, str)) and not isinstance(value, bool)
-        with contextlib.suppress(ValueError):
-            value = float(value) if with_point else value
-    if not isinstance(value, schema) or (schema is not bool and isinstance(value, bool)):
-        kind = schema.__name__
-        raise InputError(f"{where}: `{name}` takes a value of type {kind}: {_shown(value)}")
-    return value
-
-
-def _shown(value, form=repr) -> str:
-    """A value in a message, however long it is."""
-    text = form(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
-
-
-def _known(schema: dict) -> str:
-    return ", ".join(key for key in schema if isinstance(key, str)) or "any"
-
-
 def _parse_override(text: str) -> dict[str, Any]:
     """`a.b=value` as a nested dictionary, checked like a file."""
     name, equals, value = text.partition("=")
@@ -161,7 +115,7 @@ def _parse_override(text: str) -> dict[str, Any]:
     indented = "".join(f"{'  ' * depth}{key}:\n" for depth, key in enumerate(keys))
     node = compose(f"{indented.rstrip()} {value}", f"--set {text}")
     known = {key: kind for key, kind in schema().items() if key != "instead_of_corpus"}
-    return _check(node, known, f"--set {text}", "")
+    return check_node(node, known, f"--set {text}", "")
 
 
 def _merge(base: dict, new: dict) -> None:

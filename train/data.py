@@ -10,6 +10,8 @@ import numpy as np
 
 from ..command_line import InputError
 from ..kaldi_feats.data_dir import read_table
+from ..kaldi_feats.kinds import FBANK
+from ..kaldi_feats.kinds.record import KIND, feature_settings
 from ..kaldi_feats.reader import FeatureReader, read_num_frames
 from .losses import LOSSES
 from .samplers import ShuffledUtterances, SpeakersTimesCrops
@@ -23,6 +25,7 @@ def training_data(
     Raises:
         InputError: as `TrainingData`, or there are too few speakers to hold out.
     """
+    refuse_other_kind(data_dir, config)
     data = TrainingData(data_dir)
     if "validation" not in config:
         return data, None
@@ -39,6 +42,18 @@ def training_data(
     held_out = np.random.default_rng([seed, 0, 2]).choice(several, number, replace=False)
     others = np.setdiff1d(np.arange(len(data.speakers)), held_out)
     return data.of_speakers(others), data.of_speakers(np.sort(held_out))
+
+
+def refuse_other_kind(data_dir: str | os.PathLike, config: dict[str, Any]) -> None:
+    """Raise an InputError unless a data directory's features are of a system's kind."""
+    given = feature_settings(data_dir).get(KIND, FBANK.name)
+    wanted = config.get("feature_kind", FBANK.name)
+    if given != wanted:
+        raise InputError(
+            f"{data_dir}: features of the kind {given}, and {config['system']} is trained on "
+            f"{wanted}: make them with kaldi_feats/make_features.sh --kind {wanted}, and give "
+            "their folder"
+        )
 
 
 class TrainingData:
@@ -97,13 +112,17 @@ class TrainingData:
             InputError: there is one speaker only, no batch can be filled, or there are fewer other
                 speakers than `losses.hard_negative.num_negatives`.
         """
+        self.refuse_one_speaker()
+        self.batches(config, seed=0)
+        self.check_losses(config)
+
+    def refuse_one_speaker(self) -> None:
+        """Raise an InputError if there is one speaker only."""
         if len(self.speakers) < 2:
             raise InputError(
                 f"{self.reader.scp.with_name('utt2spk')}: one training speaker; telling speakers "
                 "apart takes two or more"
             )
-        self.batches(config, seed=0)
-        self.check_losses(config)
 
     def check_losses(self, config: dict[str, Any]) -> None:
         """Refuse settings of losses that do not fit the number of speakers; raises as `check`."""

@@ -61,7 +61,8 @@ OPTIMIZERS = {
 COMMON = {
     # how its embeddings are compared unless --backend says otherwise; no part of the training
     "backend": str,
-    # the system
+    # the system; `feature_kind` is one of `KINDS`, filter banks without it
+    "feature_kind": str,
     "network": str,
     # what is otherwise than in the network's table; see `ResNetTable`
     "architecture": Section(
@@ -96,6 +97,22 @@ COMMON = {
     "validation": Section(speakers=Number(int, least=2), every=COUNT, pairs=Number(int, least=2)),
     # what the system sets whatever the corpus says
     "instead_of_corpus": Section(crop_frames=COUNT, epochs=COUNT, bn_momentum=SHARE),
+    # an i-vector system, which has none of the above but `feature_kind`; see its `Settings`
+    "ivector": Section(
+        components=COUNT,
+        dim=COUNT,
+        initial_frames=COUNT,
+        initial_iterations=COUNT,
+        subsample=COUNT,
+        diagonal_iterations=COUNT,
+        full_iterations=COUNT,
+        extractor_iterations=COUNT,
+        selected=COUNT,
+        least_posterior=Number(least=0, most=0.5),
+        delta_window=COUNT,
+        delta_order=Number(int, least=0, most=3),
+        cmn_window=COUNT,
+    ),
     # the corpus
     "description": str,
     "notice": str,

@@ -7,7 +7,7 @@ import keras
 
 from ..command_line import InputError
 from ..losses import SpeakerBases
-from ..models import NETWORKS
+from ..models import HEADS, NETWORKS
 from .fused_normalization import FUSED_NORMALIZATION
 from .losses import LOSSES, softmax_beside_cosines
 from .schedules import learning_rate
@@ -27,8 +27,8 @@ def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.
     """The training model of a configuration, compiled.
 
     It has the inputs `features` `(batch, frames, 64)` and `speakers` `(batch,)` and, as the
-    configuration has them, the sublayers `backbone`, `center`, `ge2e` and `bases`. Each loss is
-    also a metric of its own name, averaged over the batches of an epoch.
+    configuration has them, the sublayers `backbone`, `head`, `center`, `ge2e` and `bases`. Each
+    loss is also a metric of its own name, averaged over the batches of an epoch.
 
     Args:
         config: what `load_config` returns.
@@ -47,6 +47,10 @@ def build_model(config: dict[str, Any], num_speakers: int, steps: int) -> keras.
     features = keras.Input((None, backbone.input_shape[-1]), dtype="float32", name="features")
     speakers = keras.Input((), dtype="int32", name="speakers")
     output = backbone(features)
+    if config["network"] in HEADS:
+        output = HEADS[config["network"]](
+            bn_momentum=config["bn_momentum"], kernel_regularizer=decay, name="head"
+        )(output)
     built = {
         name: LOSSES[name].build(num_speakers, **settings) for name, settings in losses.items()
     }

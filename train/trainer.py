@@ -1,6 +1,5 @@
 """Stage 2: train one system with one seed, from wherever it stands."""
 
-import itertools
 import logging
 import os
 import sys
@@ -10,7 +9,7 @@ import keras
 
 from ..command_line import InputError
 from ..files import remove_temporary
-from ..kaldi_feats.fbank.options import feature_settings
+from ..kaldi_feats.kinds.record import feature_settings
 from ..lock import locked
 from ..models.saving import save_model
 from ..progress import fit_progress
@@ -22,6 +21,7 @@ from .crops import CropStream
 from .data import TrainingData, training_data
 from .logs import TrainingLog
 from .schedules import schedule_of
+from .superseded import changed_keys, move_aside, without
 from .systems import build_model, loss_callbacks
 from .validation import Validation
 
@@ -82,7 +82,7 @@ def _train(
 ) -> bool:
     """`train`, by the process that holds the run's lock."""
     outputs = (run.model, run.embedder, run.speakers)
-    stamp = Stamp(run.trained, _without(resolved, LABELS), outputs)
+    stamp = Stamp(run.trained, without(resolved, LABELS), outputs)
     if stamp.is_current():
         run.write_config(resolved)  # the labels may be others
         log.info("%s is complete (%d epochs)", run.path, config["epochs"])
@@ -198,32 +198,14 @@ def _move_aside_if_other(run: RunDir, resolved: dict[str, Any], steps: int) -> N
     except InputError as error:
         if run.checkpoints.is_dir() or run.config.exists():
             # Of checkpoints without their configuration nobody knows what they were trained as.
-            _move_aside(run, f"its configuration cannot be read: {error}")
+            move_aside(run, f"its configuration cannot be read: {error}")
         return
     ignored = LABELS if schedule_of(resolved).needs_last_step else (*LABELS, "epochs")
-    before, now = _without(previous, ignored), _without(resolved, ignored)
-    changed = sorted(key for key in before.keys() | now if before.get(key) != now.get(key))
+    changed = changed_keys(previous, resolved, ignored)
     if step_of(last_checkpoint(run.checkpoints)) > resolved["epochs"] * steps:
         changed = sorted({*changed, "epochs"})
-    if not changed:
-        return
-    _move_aside(run, f"it was trained with other settings ({', '.join(changed)})")
-
-
-def _move_aside(run: RunDir, reason: str) -> None:
-    shelf = run.path.parent / "superseded"
-    shelf.mkdir(exist_ok=True)
-    names = (shelf / f"{run.path.name}-{number}" for number in itertools.count(1))
-    target = next(name for name in names if not name.exists())
-    log.warning("%s: %s; moved to %s", run.path, reason, target)
-    run.path.rename(target)
-    if (target / run.logs.name).is_dir():  # run.sh is writing there: what comes belongs here
-        run.path.mkdir()
-        (target / run.logs.name).rename(run.logs)
-
-
-def _without(config: dict[str, Any], keys) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in keys}
+    if changed:
+        move_aside(run, f"it was trained with other settings ({', '.join(changed)})")
 
 
 def _log_beginning(run, resolved, model, steps: int, step: int) -> None:

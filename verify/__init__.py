@@ -1,5 +1,6 @@
 """A trained system as a tool: embeddings, decisions, enrolled voices, an exported model."""
 
-from .verifier import Decision, Verifier
+from .decision import Decision
+from .verifier import Verifier
 
 __all__ = ["Decision", "Verifier"]

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from ..command_line import InputError, run_tool
 from ..evaluate.operating_points import NAMED
-from .verifier import Decision, Rate, Verifier
+from ..registry import add_plugin_option, load_plugins
+from . import scorers
+from .lines import card_lines, decision_lines, warning_lines
+from .models import fingerprint
+from .store import VoiceStore
+from .verifier import Verifier
+from .voices import EnrolledVoices
 
 SAME, DIFFERENT, ERROR = 0, 1, 2
 """Exit codes."""
@@ -17,7 +23,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run one of the subcommands; returns the exit code."""
     parser = _parser()
     args = parser.parse_args(argv)
-    return run_tool(lambda: args.body(args), failure=ERROR)
+
+    def body() -> int:
+        if args.run is not None:
+            load_plugins(argv)  # it may be of a plugin's network
+        return args.body(args)
+
+    return run_tool(body, failure=ERROR)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,15 +61,21 @@ def _parser() -> argparse.ArgumentParser:
             "--store", type=Path, required=True, help="file of enrolled voices (SQLite)"
         )
 
+    card = _command(commands, "card", _card, "what a model is, and what it is not to be used for")
+    card.add_argument("--list", help="of a run: the list whose calibration is taken")
+    _add_backend(card)
+
     export = commands.add_parser("export", help="write the network for use without Keras")
     export.set_defaults(body=_export)
     export.add_argument("--run", type=Path, required=True, help="a trained run's folder")
     export.add_argument("--output", type=Path, required=True, help="file, or SavedModel's folder")
     export.add_argument("--format", choices=("onnx", "litert", "saved_model"), default="onnx")
     export.add_argument("--list", help="the list whose calibration goes along")
+    _add_backend(export)
     export.add_argument(
         "--data-dir", type=Path, help="with features: compare on utterances instead of on noise"
     )
+    add_plugin_option(export)
     return parser
 
 
@@ -67,13 +85,23 @@ def _command(commands, name: str, body, what: str) -> argparse.ArgumentParser:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--run", type=Path, help="a trained run's folder")
     source.add_argument("--model", type=Path, help="an exported .onnx file")
-    parser.add_argument("--list", help="of a run: the list whose calibration is taken")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_plugin_option(parser)
     return parser
 
 
+def _add_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--backend",
+        help=f"of a run: what compares its embeddings, {', '.join(scorers.NAMES)} (default: as its "
+        "config.yaml says, or cosine)",
+    )
+
+
 def _add_decision(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threshold", type=float, help="of the cosine, instead of the list's")
+    parser.add_argument("--list", help="of a run: the list whose calibration is taken")
+    _add_backend(parser)
+    parser.add_argument("--threshold", type=float, help="of the score, instead of the list's")
     parser.add_argument(
         "--point", choices=NAMED, default="eer", help="which of the list's (%(default)s)"
     )
@@ -86,7 +114,7 @@ def _add_decision(parser: argparse.ArgumentParser) -> None:
 
 
 def _verifier(args: argparse.Namespace) -> Verifier:
-    return Verifier.load(args.run or args.model, args.list)
+    return Verifier.load(args.run or args.model, args.list, args.backend)
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -96,44 +124,43 @@ def _verify(args: argparse.Namespace) -> int:
     return SAME if decision.same else DIFFERENT
 
 
-def _store(args: argparse.Namespace, verifier: Verifier, create: bool = False):
-    from .store import VoiceStore
-
-    return VoiceStore(args.store, verifier.card["fingerprint"], verifier.card["dim"], create)
-
-
 def _enrol(args: argparse.Namespace) -> int:
-    verifier = _verifier(args)
+    if args.model:
+        verifier = Verifier.load(args.model)
+    else:  # what compares embeddings later does not matter now
+        verifier = Verifier.load(args.run, backend="cosine", calibrated=False)
     embeddings, warnings = [], []
     for path in args.recordings:  # all of them before any is stored
         embedding, odd = verifier.embed_one(path)
         embeddings.append(embedding)
         warnings += odd
-    count = _store(args, verifier, create=True).enrol(args.speaker, embeddings)
+    store = VoiceStore(args.store, verifier.card["fingerprint"], verifier.card["dim"], create=True)
+    count = store.enrol(args.speaker, embeddings)
     found = {"speaker": args.speaker, "utterances": count, "warnings": warnings}
-    _say(args, found, [f"{args.speaker}: {count} utterances", *_warnings(warnings)])
+    _say(args, found, [f"{args.speaker}: {count} utterances", *warning_lines(warnings)])
     return SAME
 
 
 def _identify(args: argparse.Namespace) -> int:
     verifier = _verifier(args)
     threshold, source = verifier.threshold(args.threshold, args.point)
-    store = _store(args, verifier)
+    store = VoiceStore(args.store, verifier.card["fingerprint"], verifier.card["dim"])
+    voices = EnrolledVoices(store, verifier.scorer)
     embedding, warnings = verifier.embed_one(args.recording)
-    nearest = store.nearest(embedding)
-    enrolled = len(store.voices()[0])
+    nearest, enrolled = voices.nearest(embedding), len(voices)
     if not nearest:
         raise InputError(f"{args.store}: nobody is enrolled")
-    name, score = nearest[0]
-    decision = verifier.decide(score, threshold, source, args.prior, warnings)
+    name, best = nearest[0]
+    warnings += verifier.unlike_the_list(name, store.speakers()[name])
+    decision = verifier.decide(best, threshold, source, args.prior, warnings)
     found = {
         "speaker": name if decision.same else None,
-        "nearest": [{"speaker": who, "score": cosine} for who, cosine in nearest],
+        "nearest": [{"speaker": who, "score": score} for who, score in nearest],
         "enrolled": enrolled,
         "decision": decision.as_dict(),
     }
     lines = [name if decision.same else "nobody who is enrolled"]
-    lines += [f"  {cosine:+.4f} {who}" for who, cosine in nearest]
+    lines += [f"  {score:+.4f} {who}" for who, score in nearest]
     if decision.false_accept is not None:
         anybody = 1 - (1 - decision.false_accept.rate) ** enrolled
         found["false_accept_by_anybody"] = anybody
@@ -146,14 +173,27 @@ def _identify(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    speakers = _store(args, _verifier(args)).speakers()
+    speakers = _open_store(args).speakers()
     _say(args, speakers, [f"{count:4d} {name}" for name, count in speakers.items()])
     return SAME
 
 
 def _remove(args: argparse.Namespace) -> int:
-    count = _store(args, _verifier(args)).remove(args.speaker)
+    count = _open_store(args).remove(args.speaker)
     _say(args, {"speaker": args.speaker, "removed": count}, [f"{args.speaker}: removed"])
+    return SAME
+
+
+def _open_store(args: argparse.Namespace) -> VoiceStore:
+    return VoiceStore(args.store, fingerprint(args.run or args.model), None)
+
+
+def _card(args: argparse.Namespace) -> int:
+    card = _verifier(args).card
+    arrays = card["backend"].get("arrays", {})
+    shapes = {name: array["shape"] for name, array in arrays.items()}
+    backend = card["backend"] | ({"arrays": shapes} if shapes else {})
+    _say(args, card | {"backend": backend}, card_lines(card))
     return SAME
 
 
@@ -164,42 +204,15 @@ def _export(args: argparse.Namespace) -> int:
     load_keras()
     from .export import export
 
-    differences = export(RunDir(args.run), args.output, args.format, args.list, args.data_dir)
+    differences = export(
+        RunDir(args.run), args.output, args.format, args.list, args.data_dir, args.backend
+    )
     for frames, difference in differences.items():
         sys.stdout.write(
             f"{frames:6d} frames: differs from the run's network by {difference:.1e}\n"
         )
     sys.stdout.write(f"{args.output}\n")
     return SAME
-
-
-def decision_lines(decision: Decision) -> list[str]:
-    """A decision for people; the first line says it."""
-    lines = [
-        "the same speaker" if decision.same else "different speakers",
-        f"cosine {decision.score:.4f}, threshold {decision.threshold:.4f}: "
-        f"{decision.threshold_from}",
-    ]
-    if decision.llr is not None:
-        lines.append(
-            f"log-likelihood ratio {decision.llr:+.2f}; probability of one speaker "
-            f"{decision.probability:.4f} if it was {decision.prior:g} before"
-        )
-        lines.append(
-            f"at this threshold, on that list: false accepts {_percent(decision.false_accept)}, "
-            f"false rejects {_percent(decision.false_reject)} (95 % over other speakers)"
-        )
-    if decision.synthetic:
-        lines.append("this system was trained on synthetic voices: it says nothing of real ones")
-    return lines + _warnings(decision.warnings)
-
-
-def _warnings(warnings: list[str]) -> list[str]:
-    return [f"warning: {text}" for text in warnings]
-
-
-def _percent(rate: Rate) -> str:
-    return f"{100 * rate.rate:.2f} % [{100 * rate.low:.2f}, {100 * rate.high:.2f}]"
 
 
 def _say(args: argparse.Namespace, found: dict, lines: list[str]) -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
@@ -36,6 +37,7 @@ def export(
     file_format: str = "onnx",
     trial_list: str | None = None,
     data_dir: Path | None = None,
+    backend: str | None = None,
 ) -> dict[int, float]:
     """Write a run's network, and compare what it computes with the run's own.
 
@@ -49,6 +51,7 @@ def export(
         trial_list: whose calibration goes along; see `card_of`.
         data_dir: a data directory with features, some of whose utterances are compared; noise of
             several lengths if None.
+        backend: what compares the embeddings; see `card_of`.
 
     Returns:
         The largest difference between the two embeddings at unit length, by number of frames.
@@ -60,7 +63,7 @@ def export(
     path = Path(path)
     network = load_embedder(run).backbone
     network(np.zeros((1, 32, network.input_shape[-1]), np.float32))  # exporters need a first call
-    card = card_of(run, int(network.output_shape[-1]), trial_list)
+    card = card_of(run, int(network.output_shape[-1]), trial_list, backend)
     samples = _utterances(data_dir) if data_dir else _noise(network.input_shape[-1])
     with tempfile.TemporaryDirectory(dir=_folder(path), prefix=".export.") as folder:
         made = Path(folder) / path.name
@@ -102,12 +105,17 @@ def _write(network: keras.Model, path: Path, file_format: str, card: dict) -> No
     bands = network.input_shape[-1]
     batch = None if file_format == "saved_model" else 1
     signature = [keras.InputSpec(shape=(batch, None, bands), dtype="float32", name="features")]
+    logging.getLogger("tf2onnx").setLevel(logging.WARNING)
     try:
         if file_format == "onnx":
             import onnx
-        network.export(
-            os.fspath(path), format=FORMATS[file_format], input_signature=signature, verbose=False
-        )
+        with warnings.catch_warnings(action="ignore"):  # of NumPy's, to Keras
+            network.export(
+                os.fspath(path),
+                format=FORMATS[file_format],
+                input_signature=signature,
+                verbose=False,
+            )
     except ImportError as error:
         raise InputError(f"{path}: {error}; pip install 'speaker-bases[export]'") from None
     if file_format == "onnx":
@@ -123,7 +131,8 @@ def _runner(path: Path, file_format: str):
     if file_format == "onnx":
         from .models import OnnxModel
 
-        return OnnxModel(path).embed
+        embed = OnnxModel(path).embed
+        return lambda features: embed([features])[0]
     if file_format == "saved_model":
         import tensorflow as tf
 

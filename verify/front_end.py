@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import soundfile
 import soxr
 
 from ..command_line import InputError
-from ..kaldi_feats.audio import Recording, is_pipe, read_recording, source_of_file
-from ..kaldi_feats.fbank.features import Fbank
-from ..kaldi_feats.fbank.options import parse_settings
-from ..kaldi_feats.fbank.sliding_mean import subtract_sliding_mean
+from ..kaldi_feats.audio import CONVERTED, Recording, is_pipe, read_by_ffmpeg, read_recording
+from ..kaldi_feats.kinds.record import parse_settings
 
 Audio = str | os.PathLike | tuple[np.ndarray, int]
 """A file, or samples from -1 to 1, (samples,) or (samples, channels), with their rate in Hz."""
@@ -43,17 +42,16 @@ class FrontEnd:
     """Makes the features of stage 1, of one recording at a time.
 
     Args:
-        settings: ``features`` of a run's configuration: every option of compute-fbank-feats that
-            a frame depends on, and the sliding mean.
+        settings: ``features`` of a run's configuration, as `feature_settings` returns them.
 
     Raises:
         InputError: settings that this version does not know.
     """
 
     def __init__(self, settings: Mapping[str, str]):
-        self.options, self.window = parse_settings(settings)
-        self.rate = self.options["sample-frequency"]
-        self._fbank = Fbank(self.options)
+        self._settings = parse_settings(settings)
+        self.rate = self._settings.options["sample-frequency"]
+        self._extract = self._settings.kind.extractor(self._settings.options)
 
     def __call__(self, audio: Audio) -> Features:
         """The features of one recording: its first channel, resampled by soxr if need be.
@@ -83,22 +81,38 @@ class FrontEnd:
                     "what is above half of that is missing"
                 )
             samples = soxr.resample(np.ascontiguousarray(samples), recording.rate, self.rate)
-        values = self._fbank(samples)
-        return Features(subtract_sliding_mean(values, self.window), seconds, warnings)
+        values = self._settings.kind.finished(self._extract(samples), self._settings)["feats"]
+        return Features(values, seconds, warnings)
+
+
+def name_of(audio: Audio) -> str:
+    """What a recording is called in messages."""
+    return "the array" if isinstance(audio, tuple) else os.fspath(audio)
 
 
 def _read(audio: Audio) -> tuple[Recording, str]:
+    name = name_of(audio)
     if isinstance(audio, tuple):
-        return _of_array(*audio), "the array"
+        return _of_array(*audio), name
     path = os.path.abspath(audio)
     if not os.path.isfile(path):
-        raise InputError(f"{os.fspath(audio)}: no such file")
+        raise InputError(f"{name}: no such file")
+    if os.path.splitext(path)[1].lower() in CONVERTED or not _libsndfile_knows(path):
+        return read_by_ffmpeg(path, name), name
     if is_pipe(path):
-        raise InputError(f"{path}: a name that ends in '|' stands for a command; rename the file")
+        raise InputError(f"{name}: a name that ends in '|' stands for a command; rename the file")
     try:
-        return read_recording(source_of_file(path), "audio"), os.fspath(audio)
+        return read_recording(path, "audio"), name
     except InputError as error:
         raise InputError(str(error).removeprefix("audio: ")) from None
+
+
+def _libsndfile_knows(path: str) -> bool:
+    try:
+        soundfile.info(path)
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless, by its name
+        return False
+    return True
 
 
 def _of_array(samples: np.ndarray, rate: int) -> Recording:

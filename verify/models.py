@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +18,10 @@ CARD = "speaker_bases"
 """The key of the model card in an ONNX file's metadata."""
 
 
+BATCH_FRAMES = 20_000
+"""Padded frames that go through a run's network at a time."""
+
+
 class Model(Protocol):
     """A network that embeds.
 
@@ -26,58 +31,103 @@ class Model(Protocol):
 
     card: dict
 
-    def embed(self, features: np.ndarray) -> np.ndarray:
-        """The embedding of one utterance.
+    def embed(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """The embeddings of utterances.
 
         Args:
-            features: (frames, bands) float32.
+            features: of each one, (frames, bands) float32.
 
         Returns:
-            (dim,) float32.
+            (utterances, dim) float32.
         """
 
 
-def load(path: str | os.PathLike, trial_list: str | None = None) -> Model:
+def load(
+    path: str | os.PathLike,
+    trial_list: str | None = None,
+    backend: str | None = None,
+    calibrated: bool = True,
+) -> Model:
     """Load a run's folder, or an exported ``.onnx`` file.
 
     Args:
         path: the folder or file.
         trial_list: of a run, the list whose calibration is taken; see `card_of`.
+        backend: of a run, what compares its embeddings; see `card_of`.
+        calibrated: of a run, whether a calibration is looked for.
 
     Raises:
-        InputError: it is neither, or not complete, or damaged.
+        InputError: it is neither, or not complete, or damaged; or a list or back-end is named for
+            an exported model, which has its own.
     """
     path = Path(path)
     if path.is_dir():
         from ..run_dir import RunDir
 
-        return KerasModel(RunDir(path), trial_list)
-    if path.suffix == ".onnx":
-        return OnnxModel(path)
-    raise InputError(f"{path}: neither a run's folder nor an .onnx file")
+        return KerasModel(RunDir(path), trial_list, backend, calibrated)
+    if path.suffix != ".onnx":
+        raise InputError(f"{path}: neither a run's folder nor an .onnx file")
+    if trial_list or backend:
+        raise InputError(
+            f"{path}: an exported model has one back-end and one list's calibration inside; name "
+            "them when it is exported"
+        )
+    return OnnxModel(path)
+
+
+def fingerprint(path: str | os.PathLike) -> str:
+    """Of a run's network or an exported one, without loading Keras.
+
+    Raises:
+        InputError: as `load`.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return load(path).card["fingerprint"]
+    from ..files import content_digest
+    from ..run_dir import RunDir
+
+    embedder = RunDir(path).embedder
+    if not embedder.is_file():
+        raise InputError(f"{embedder}: missing; finish the training first (stage 2)")
+    return content_digest(embedder)
 
 
 class KerasModel:
     """The network of a trained run; see `Model`."""
 
-    def __init__(self, run: "RunDir", trial_list: str | None = None):
+    def __init__(
+        self,
+        run: "RunDir",
+        trial_list: str | None = None,
+        backend: str | None = None,
+        calibrated: bool = True,
+    ):
         from ..backend import check_backend, load_keras
 
         check_backend()
         load_keras()
         from ..evaluate.embedder import load_embedder
-        from ..kaldi_feats.batches import padded_length
+        from ..kaldi_feats.batches import plan_batches
 
+        self._plan_batches = plan_batches
         self._embedder = load_embedder(run)
-        self._padded_length = padded_length
-        self.card = card_of(run, int(self._embedder.backbone.output_shape[-1]), trial_list)
+        dim = int(self._embedder.backbone.output_shape[-1])
+        self.card = card_of(run, dim, trial_list, backend, calibrated)
 
-    def embed(self, features: np.ndarray) -> np.ndarray:
-        frames = len(features)
-        padded = np.zeros((1, self._padded_length(frames), features.shape[1]), np.float32)
-        padded[0, :frames] = features
-        lengths = np.array([frames], np.int32)
-        return np.asarray(self._embedder.predict_on_batch([padded, lengths]))[0]
+    def embed(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """See `Model`; utterances of like lengths go through the network together."""
+        embeddings = np.empty((len(features), self.card["dim"]), np.float32)
+        num_frames = {number: len(each) for number, each in enumerate(features)}
+        for plan in self._plan_batches(num_frames, BATCH_FRAMES):
+            padded = np.zeros((plan.rows, plan.frames, features[0].shape[1]), np.float32)
+            lengths = np.ones(plan.rows, np.int32)
+            for row, number in enumerate(plan.utterances):
+                padded[row, : num_frames[number]] = features[number]
+                lengths[row] = num_frames[number]
+            rows = np.asarray(self._embedder.predict_on_batch([padded, lengths]))
+            embeddings[plan.utterances] = rows[: len(plan.utterances)]
+        return embeddings
 
 
 class OnnxModel:
@@ -106,5 +156,7 @@ class OnnxModel:
         self.card = check_card(card, path)
         self._input = self._session.get_inputs()[0].name
 
-    def embed(self, features: np.ndarray) -> np.ndarray:
-        return self._session.run(None, {self._input: features[None].astype(np.float32)})[0][0]
+    def embed(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """See `Model`; one utterance at a time, as an exported network knows no padding."""
+        rows = [self._session.run(None, {self._input: each[None]})[0][0] for each in features]
+        return np.stack(rows)

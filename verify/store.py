@@ -5,14 +5,14 @@ import hashlib
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ..command_line import InputError
 
-FORMAT = "1"
+FORMAT = "2"
 SECONDS = 30
 """How long one waits for another process that writes."""
 
@@ -31,7 +31,7 @@ CREATE TABLE utterances (
 
 
 class VoiceStore:
-    """Speakers and the unit embeddings of their utterances.
+    """Speakers and the embeddings of their utterances.
 
     What `enrol` and `remove` have returned from is on the disk: it outlives a kill and a power
     cut. Several processes may read and write at once.
@@ -40,16 +40,17 @@ class VoiceStore:
         path: the file; it is made if it is not there.
         fingerprint: of the model, in its card. Embeddings of another model are not comparable,
             and a store of another one is refused.
-        dim: values of an embedding.
+        dim: values of an embedding; the store's own if None.
         create: make the file if it is not there.
 
     Raises:
         InputError: the file is not such a store, is damaged, or of another model.
     """
 
-    def __init__(self, path: str | os.PathLike, fingerprint: str, dim: int, create: bool = False):
+    def __init__(
+        self, path: str | os.PathLike, fingerprint: str, dim: int | None, create: bool = False
+    ):
         self.path = Path(path)
-        self.dim = dim
         if not create and not self.path.is_file():
             raise InputError(f"{self.path}: no such store; enrol somebody first")
         with self._errors():
@@ -65,12 +66,12 @@ class VoiceStore:
             about = dict(self._database.execute("SELECT key, value FROM about"))
         if about.get("format") != FORMAT:
             raise InputError(f"{self.path}: not a store of voices of this version")
-        if about.get("fingerprint") != fingerprint or about.get("dim") != str(dim):
+        self.dim = int(about["dim"]) if dim is None else dim
+        if about.get("fingerprint") != fingerprint or about.get("dim") != str(self.dim):
             raise InputError(
                 f"{self.path}: enrolled with another model, whose embeddings are not comparable; "
                 "use that model, or another store"
             )
-        self._cached: tuple[int, list[str], np.ndarray] | None = None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -87,13 +88,19 @@ class VoiceStore:
             How many utterances the speaker then has.
 
         Raises:
-            InputError: the name is empty, too long or has control characters, or the file cannot
-                be written.
+            InputError: the name is empty, too long or has control characters; an embedding is of
+                another length, not finite or all zeros; or the file cannot be written.
         """
         _check_name(speaker)
+        embeddings = np.asarray(embeddings, dtype="<f4")
+        if embeddings.ndim != 2 or embeddings.shape[1] != self.dim or _damaged(embeddings).any():
+            raise InputError(
+                f"{speaker!r}: expected embeddings (utterances, {self.dim}), finite and none all "
+                f"zeros; received {embeddings.shape}"
+            )
         rows = [
             (speaker, hashlib.sha256(row.tobytes()).hexdigest(), row.tobytes())
-            for row in _unit(embeddings).astype("<f4")
+            for row in embeddings
         ]
         with self._errors(), self._transaction():
             self._database.executemany(
@@ -127,59 +134,44 @@ class VoiceStore:
                 )
             )
 
-    def voices(self) -> tuple[list[str], np.ndarray]:
-        """Every speaker, and the direction of the mean of the unit embeddings.
+    def version(self) -> int:
+        """Another one whenever the file has changed, by whichever process."""
+        with self._errors():
+            (version,) = self._database.execute("PRAGMA data_version").fetchone()
+        return version + (self._database.total_changes << 32)
 
-        Kept until the file changes, by whichever process.
+    def read(self) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Everything that is enrolled.
 
         Returns:
-            The names, and (speakers, dim) float32 unit vectors.
+            The speakers' names; the embeddings (utterances, dim) float32, speaker by speaker; and
+            how many of them are each one's, (speakers,) int.
 
         Raises:
             InputError: an embedding in the file is damaged.
         """
-        with self._errors():
-            (version,) = self._database.execute("PRAGMA data_version").fetchone()
-            version += self._database.total_changes << 32
-            if self._cached is None or self._cached[0] != version:
-                rows = self._database.execute(
-                    "SELECT speaker, embedding FROM utterances ORDER BY speaker"
-                )
-                self._cached = version, *self._means(rows)
-        return self._cached[1:]
-
-    def nearest(self, embedding: np.ndarray, most: int = 5) -> list[tuple[str, float]]:
-        """The enrolled speakers with the largest cosines, the first one best.
-
-        Args:
-            embedding: (dim,) not all zeros.
-            most: how many.
-        """
-        names, voices = self.voices()
-        if not names:
-            return []
-        cosines = voices @ _unit(embedding[None])[0].astype(np.float32)
-        best = np.argpartition(-cosines, min(most, len(names)) - 1)[:most]
-        best = best[np.argsort(-cosines[best])]
-        return [(names[at], float(cosines[at])) for at in best]
-
-    def _means(self, rows: Iterator[tuple[str, bytes]]) -> tuple[list[str], np.ndarray]:
-        names: list[str] = []
+        counts: dict[str, int] = {}
         blobs: list[bytes] = []
-        owners: list[int] = []
-        for speaker, blob in rows:
-            if not isinstance(blob, bytes) or len(blob) != 4 * self.dim:
-                raise InputError(f"{self.path}: an embedding of {speaker!r} is damaged; remove it")
-            if not names or names[-1] != speaker:
-                names.append(speaker)
-            owners.append(len(names) - 1)
-            blobs.append(blob)
-        vectors = np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), self.dim)
-        if not np.isfinite(vectors).all():
-            raise InputError(f"{self.path}: holds an embedding that is not finite; it is damaged")
-        sums = np.zeros((len(names), self.dim))
-        np.add.at(sums, owners, vectors)
-        return names, _unit(sums).astype(np.float32)
+        with self._errors():
+            for speaker, blob in self._database.execute(
+                "SELECT speaker, embedding FROM utterances ORDER BY speaker"
+            ):
+                if not isinstance(blob, bytes) or len(blob) != 4 * self.dim:
+                    raise self._damaged(speaker)
+                counts[speaker] = counts.get(speaker, 0) + 1
+                blobs.append(blob)
+        embeddings = np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), self.dim)
+        names, numbers = list(counts), np.array(list(counts.values()), dtype=int)
+        bad = np.flatnonzero(_damaged(embeddings))
+        if len(bad):
+            raise self._damaged(names[np.searchsorted(np.cumsum(numbers), bad[0], side="right")])
+        return names, embeddings, numbers
+
+    def _damaged(self, speaker: str) -> InputError:
+        return InputError(
+            f"{self.path}: an embedding of {speaker!r} is damaged; remove the speaker, and enrol "
+            "them again"
+        )
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -208,6 +200,5 @@ def _check_name(speaker: str) -> None:
         )
 
 
-def _unit(vectors: Sequence | np.ndarray) -> np.ndarray:
-    vectors = np.asarray(vectors, dtype=np.float64)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
+def _damaged(embeddings: np.ndarray) -> np.ndarray:
+    return ~np.isfinite(embeddings).all(axis=1) | ~embeddings.any(axis=1)

@@ -1,61 +1,21 @@
 """Whether two recordings are of one speaker, and how sure that is."""
 
+import itertools
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from ..command_line import InputError
 from ..evaluate.operating_points import NAMED
-from .front_end import Audio, FrontEnd
+from .decision import Decision, Rate
+from .front_end import Audio, FrontEnd, name_of
 from .models import Model, load
+from .scorers import load_scorer
 
-
-@dataclass(frozen=True)
-class Rate:
-    """An error rate on a list, with its 95 % interval over other speakers; fractions."""
-
-    rate: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What is said of two recordings.
-
-    Attributes:
-        same: whether they are taken to be of one speaker: the score reaches the threshold.
-        score: the cosine of the two embeddings.
-        threshold: what it is held against.
-        threshold_from: where that comes from: a point of a named list, or the caller.
-        llr: natural logarithm of how much likelier the score is if they are of one speaker than
-            if they are not; None without a calibration.
-        prior: probability of one speaker before the recordings are heard, as the caller says.
-        probability: the same after; None without a calibration.
-        false_accept: how often trials of two speakers reach the threshold, on that list.
-        false_reject: how often trials of one speaker do not.
-        synthetic: the system was trained on synthetic voices.
-        warnings: what may make the decision less sure than these rates say.
-    """
-
-    same: bool
-    score: float
-    threshold: float
-    threshold_from: str
-    llr: float | None
-    prior: float
-    probability: float | None
-    false_accept: Rate | None
-    false_reject: Rate | None
-    synthetic: bool
-    warnings: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict:
-        """As JSON values."""
-        return asdict(self)
+TOGETHER = 64
+"""Recordings whose features are in memory at a time."""
 
 
 class Verifier:
@@ -74,12 +34,19 @@ class Verifier:
     def __init__(self, model: Model):
         self.model = model
         self.card = model.card
+        self.scorer = load_scorer(self.card["backend"], self.card["dim"], "the model card")
         self._front_end = FrontEnd(self.card["features"])
 
     @classmethod
-    def load(cls, path: str | os.PathLike, trial_list: str | None = None) -> "Verifier":
+    def load(
+        cls,
+        path: str | os.PathLike,
+        trial_list: str | None = None,
+        backend: str | None = None,
+        calibrated: bool = True,
+    ) -> "Verifier":
         """Load a run's folder or an exported ``.onnx`` file; see `models.load`."""
-        return cls(load(path, trial_list))
+        return cls(load(path, trial_list, backend, calibrated))
 
     def embed(self, audio: Iterable[Audio]) -> np.ndarray:
         """The embeddings of recordings, as stage 3 computes them: (recordings, dim) float32.
@@ -90,8 +57,11 @@ class Verifier:
         Raises:
             InputError: one cannot be read, is too short or silent.
         """
-        rows = [self.embed_one(each)[0] for each in audio]
-        return np.stack(rows) if rows else np.empty((0, self.card["dim"]), np.float32)
+        rows = [np.empty((0, self.card["dim"]), np.float32)]
+        audio = iter(audio)
+        while some := list(itertools.islice(audio, TOGETHER)):
+            rows.append(self._embedded(some, [self._front_end(each).values for each in some]))
+        return np.concatenate(rows)
 
     def verify(
         self,
@@ -106,7 +76,7 @@ class Verifier:
         Args:
             first: a file, or samples and their rate.
             second: the other.
-            threshold: of the cosine; the calibration's, at `point`, if None.
+            threshold: of the score; the calibration's, at `point`, if None.
             point: one of `operating_points.NAMED`.
             prior: probability that they are of one speaker, before they are heard.
 
@@ -114,15 +84,24 @@ class Verifier:
             InputError: a recording cannot be used, or there is neither a threshold nor a
                 calibration.
         """
-        if not 0 < prior < 1:
-            raise InputError(f"a prior is a number between 0 and 1, not {prior}")
+        _check_prior(prior)
         limit, source = self.threshold(threshold, point)
         one, warnings = self.embed_one(first)
         other, more = self.embed_one(second)
-        return self.decide(_cosine(one, other), limit, source, prior, [*warnings, *more])
+        return self.decide(self.score(one[None], other), limit, source, prior, [*warnings, *more])
+
+    def score(self, enrolled: np.ndarray, tested: np.ndarray) -> float:
+        """The score of a recording against a speaker.
+
+        Args:
+            enrolled: (utterances, dim), embeddings of the speaker.
+            tested: (dim,), the embedding of the recording.
+        """
+        voices = self.scorer.enrol(enrolled, np.array([len(enrolled)]))
+        return float(voices.scores(tested)[0])
 
     def threshold(self, given: float | None = None, point: str = "eer") -> tuple[float, str]:
-        """A threshold of the cosine, and where it comes from.
+        """A threshold of the score, and where it comes from.
 
         Raises:
             InputError: there is neither a given one nor a calibration, or no such point.
@@ -133,15 +112,29 @@ class Verifier:
             return float(given), "given"
         calibration = self.card["calibration"]
         if calibration is None:
+            name = self.card["backend"]["name"]
             raise InputError(
-                "no calibration, and so no threshold: give one, or calibrate the run first "
-                "(python -m speaker_bases.evaluate.calibrate)"
+                f"no calibration of {name} scores, and so no threshold: give one, or calibrate the "
+                f"run first (python -m speaker_bases.evaluate.calibrate --backend {name})"
             )
         if point not in NAMED:
             raise InputError(f"no such point {point!r}; there are {', '.join(NAMED)}")
         found = calibration["learnt_from"]
         source = f"{point} of {found['list']} ({found['trials']:,} trials)"
         return float(calibration["thresholds"][point]), source
+
+    def unlike_the_list(self, speaker: str, utterances: int) -> list[str]:
+        """A warning if trials of so many enrolled utterances are not what the rates are of."""
+        if self.card["calibration"] is None:
+            return []
+        least, most = self.card["calibration"]["learnt_from"].get("enrol_utterances", (1, 1))
+        if least <= utterances <= most:
+            return []
+        of_list = str(least) if least == most else f"{least} to {most}"
+        return [
+            f"{speaker} is enrolled with {utterances} utterances, the speakers of the list with "
+            f"{of_list}: the ratio and the rates are of these"
+        ]
 
     def decide(
         self,
@@ -151,7 +144,12 @@ class Verifier:
         prior: float = 0.5,
         warnings: Iterable[str] = (),
     ) -> Decision:
-        """What is said of a score; see `Decision`."""
+        """What is said of a score; see `Decision`.
+
+        Raises:
+            InputError: the prior is none.
+        """
+        _check_prior(prior)
         calibration = self.card["calibration"]
         llr = probability = accept = reject = None
         if calibration is not None:
@@ -163,6 +161,7 @@ class Verifier:
             )
         return Decision(
             same=score >= threshold,
+            backend=self.card["backend"]["name"],
             score=score,
             threshold=threshold,
             threshold_from=threshold_from,
@@ -182,16 +181,20 @@ class Verifier:
             InputError: as `embed`.
         """
         features = self._front_end(audio)
-        embedding = self.model.embed(features.values)
-        if not (np.isfinite(embedding).all() and embedding.any()):
-            raise InputError(f"{audio}: its embedding has no direction; look at the recording")
-        return embedding, features.warnings
+        return self._embedded([audio], [features.values])[0], features.warnings
+
+    def _embedded(self, audio: list[Audio], features: list[np.ndarray]) -> np.ndarray:
+        embeddings = self.model.embed(features)
+        bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1) | ~embeddings.any(axis=1))
+        if len(bad):
+            name = name_of(audio[bad[0]])
+            raise InputError(f"{name}: its embedding has no direction; look at the recording")
+        return embeddings
 
 
-def _cosine(one: np.ndarray, other: np.ndarray) -> float:
-    one, other = one.astype(np.float64), other.astype(np.float64)
-    cosine = one @ other / (np.linalg.norm(one) * np.linalg.norm(other))
-    return float(np.clip(cosine, -1.0, 1.0))
+def _check_prior(prior: float) -> None:
+    if not 0 < prior < 1:
+        raise InputError(f"a prior is a number between 0 and 1, not {prior}")
 
 
 def _sigmoid(x: float) -> float:

@@ -12,14 +12,12 @@ from ...files import atomic_write, content_digest
 from ...lock import locked
 from ...run_dir import RunDir
 from ...stamp import Stamp
+from ..scoring.as_norm import AsNormScorer, as_norm
+from ..scoring.enrolment import unit
 from ..speaker_space import load_bases
-from ..training_set import read_training_set
-from .cosine import cosine_scores
+from ..training_set import read_training_set, training_inputs
 
 log = logging.getLogger(__name__)
-
-_BLOCK_VALUES = 8_000_000
-"""Cosines with the cohort taken at a time: 64 MB."""
 
 
 class AsNorm:
@@ -43,13 +41,17 @@ class AsNorm:
                 `top` is no number of impostors.
         """
         path, done = run.cohort(self.cohort), run.cohort_done(self.cohort)
-        source = run.model
         if self.cohort == "means":
-            source = run.embeddings(train_dir.resolve().name).with_suffix(".ark")
-        if not source.is_file():
-            stage = 3 if self.cohort == "means" else 2
-            raise InputError(f"{source}: missing; run stage {stage} first")
-        stamp = Stamp(done, {"source": content_digest(source)} | dict(settings), [path])
+            inputs = training_inputs(run, train_dir)
+        elif run.model.is_file():
+            embedder = content_digest(run.embedder) if run.embedder.is_file() else None
+            inputs = {"model": content_digest(run.model), "embedder": embedder}
+        else:
+            raise InputError(
+                f"{run.model}: missing, and with it the bases; run stage 2 first, or take "
+                "--backend as-norm-means"
+            )
+        stamp = Stamp(done, inputs | dict(settings), [path])
         if stamp.is_current():
             return
         if self.cohort == "bases" and run.read_config().get("similarity") == "dot":
@@ -67,7 +69,7 @@ class AsNorm:
             stamp.renew(),
             atomic_write(path, "wb") as file,
         ):
-            np.savez(file, cohort=_unit(vectors), top=np.array(min(top, len(vectors))))
+            np.savez(file, cohort=unit(vectors), top=np.array(min(top, len(vectors))))
 
     def made_of(self, run: RunDir) -> dict[str, str | None]:
         """The cohort."""
@@ -78,6 +80,15 @@ class AsNorm:
         self, run: RunDir, embeddings: np.ndarray, enrol: np.ndarray, test: np.ndarray
     ) -> np.ndarray:
         """See `as_norm`."""
+        scorer = self.load(run, embeddings.shape[1])
+        return as_norm(embeddings, enrol, test, scorer.cohort, scorer.top)
+
+    def load(self, run: RunDir, dim: int) -> AsNormScorer:
+        """The scorer with the run's cohort.
+
+        Raises:
+            InputError: the cohort is missing, damaged, or not of embeddings of `dim` values.
+        """
         path = run.cohort(self.cohort)
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -86,55 +97,11 @@ class AsNorm:
             raise InputError(f"{path}: missing; score the list again") from None
         except Exception as error:  # NumPy and zip have one for each way of being damaged
             raise InputError(f"{path}: cannot be read; score the list again") from error
-        if cohort.ndim != 2 or cohort.shape[1] != embeddings.shape[1]:
-            raise InputError(f"{path}: not of embeddings of {embeddings.shape[1]} values")
-        return as_norm(embeddings, enrol, test, cohort, top)
-
-
-def as_norm(
-    embeddings: np.ndarray, enrol: np.ndarray, test: np.ndarray, cohort: np.ndarray, top: int
-) -> np.ndarray:
-    """Adaptive symmetric normalisation (Matejka et al. 2017, "AS-norm 1") of cosines.
-
-    ``1/2 ((s - mean_e) / std_e + (s - mean_t) / std_t)``, where s is the cosine of a trial, and
-    mean_e and std_e are over the `top` largest cosines between its first embedding and the cohort,
-    mean_t and std_t between its second and the cohort.
-
-    Args:
-        embeddings: (utterances, dim), finite, no row all zeros.
-        enrol: (trials,) int, the row of each trial's first utterance.
-        test: (trials,) int, the row of the second.
-        cohort: (impostors, dim), unit vectors.
-        top: how many of the nearest impostors count; from 2 to all of them.
-
-    Returns:
-        (trials,) float64; the same for (a, b) as for (b, a).
-    """
-    cosines = cosine_scores(embeddings, enrol, test)
-    used, place = np.unique(np.concatenate([enrol, test]), return_inverse=True)
-    mean, std = _nearest(embeddings[used], cohort, top)
-    enrol, test = place[: len(enrol)], place[len(enrol) :]
-    return 0.5 * ((cosines - mean[enrol]) / std[enrol] + (cosines - mean[test]) / std[test])
-
-
-def _nearest(embeddings: np.ndarray, cohort: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each embedding's `top` largest cosines with the cohort."""
-    mean, std = np.empty(len(embeddings)), np.empty(len(embeddings))
-    cohort = cohort.T.astype(np.float64)
-    block = max(1, _BLOCK_VALUES // cohort.shape[1])
-    for start in range(0, len(embeddings), block):
-        rows = slice(start, start + block)
-        cosines = _unit(embeddings[rows]) @ cohort
-        nearest = np.partition(cosines, -top, axis=1)[:, -top:]
-        mean[rows], std[rows] = nearest.mean(axis=1), nearest.std(axis=1)
-    return mean, np.maximum(std, 1e-9)  # a cohort of copies has none
+        if cohort.ndim != 2 or cohort.shape[1] != dim:
+            raise InputError(f"{path}: not of embeddings of {dim} values")
+        return AsNormScorer(cohort, top)
 
 
 def _means(run: RunDir, train_dir: Path) -> np.ndarray:
     found = read_training_set(run, train_dir)
-    return replace(found, embeddings=_unit(found.embeddings)).means()
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    vectors = vectors.astype(np.float64)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return replace(found, embeddings=unit(found.embeddings)).means()

@@ -1,57 +1,15 @@
 """Trials of models that are made of several utterances."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...command_line import InputError
 from ...run_dir import RunDir
+from ..scoring.enrolment import Enrolment
 
 if TYPE_CHECKING:
     from . import Backend  # which imports this module
-
-
-@dataclass(frozen=True)
-class Enrolment:
-    """The models of a trial list.
-
-    Attributes:
-        names: of the models that occur in a trial.
-        rows: the row of each one's utterances among the embeddings, model by model.
-        counts: (models,) int, how many of them are each model's.
-        enrol: (trials,) int, the number of each trial's model among `names`.
-    """
-
-    names: list[str]
-    rows: np.ndarray
-    counts: np.ndarray
-    enrol: np.ndarray
-
-    @classmethod
-    def of(
-        cls, models: Mapping[str, Sequence[str]], enrol: np.ndarray, row_of: Mapping[str, int]
-    ) -> "Enrolment":
-        """Those models of a map that occur in a trial.
-
-        Args:
-            models: the utterances of each.
-            enrol: (trials,) int, the number of each trial's model in the map.
-            row_of: the row of each utterance's embedding.
-        """
-        numbers, enrol = np.unique(enrol, return_inverse=True)
-        names = list(models)
-        names = [names[number] for number in numbers]
-        rows = [row_of[utterance] for name in names for utterance in models[name]]
-        counts = [len(models[name]) for name in names]
-        return cls(names, np.array(rows), np.array(counts), enrol)
-
-    def means(self, vectors: np.ndarray) -> np.ndarray:
-        """The mean (models, dim) float64 of each model's vectors, of all (utterances, dim)."""
-        starts = np.cumsum(self.counts) - self.counts
-        sums = np.add.reduceat(vectors[self.rows].astype(np.float64), starts)
-        return sums / self.counts[:, None]
 
 
 def score_models(

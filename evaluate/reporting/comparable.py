@@ -69,6 +69,15 @@ GIVEN = {
 }
 """What the paper gives for each system: Tables 1 to 4 and section 4.1."""
 
+QUOTED = ("ivector", "metric_learning")
+"""The systems whose error rates the paper quotes (Nagrani et al. 2017): it gives no setting."""
+
+ANNOUNCED = {
+    name: GIVEN[name.removeprefix("xvector_")] | {"network": "xvector"}
+    for name in ("xvector_softmax", "xvector_proposed1", "xvector_proposed2")
+}
+"""The x-vector with losses of the paper, which it announces: what it gives for these losses."""
+
 PRINTED = {"reduction": "sum", "scale": 1.0, "weight": 1.0, "init_weight": 10.0, "init_bias": -5.0}
 """The settings of losses that follow from the equations as printed (GE2E's: Wan et al. 2018)."""
 
@@ -97,6 +106,15 @@ SILENT = {
 """What a plain training is where the paper says nothing of it."""
 
 
+def named_in_the_paper(system: str) -> bool:
+    """Whether a system is one of the paper's, of those that it quotes, or announces."""
+    return system in {*GIVEN, *QUOTED, *ANNOUNCED}
+
+
+def _given(system: str) -> dict[str, Any]:
+    return (GIVEN | ANNOUNCED)[system]
+
+
 def what_makes_it_another(config: dict, corpus: str) -> list[str]:
     """How a run differs from what the paper gives; it is comparable if that is empty.
 
@@ -104,8 +122,7 @@ def what_makes_it_another(config: dict, corpus: str) -> list[str]:
         config: of the run.
         corpus: the corpus's name.
     """
-    given = GIVEN.get(config["system"])
-    if given is None or corpus not in TRAINING_SETS:
+    if not named_in_the_paper(config["system"]) or corpus not in TRAINING_SETS:
         return ["no system of the paper"]
     found = []
     for what, there, wanted in zip(
@@ -116,6 +133,9 @@ def what_makes_it_another(config: dict, corpus: str) -> list[str]:
     ):
         if there != wanted:
             found.append(f"{there} of {wanted:,} {what}")
+    if config["system"] in QUOTED:
+        return found
+    given = _given(config["system"])
     features = config.get("features", {})
     for name, wanted in (FEATURES | KALDIS).items():
         if features.get(name) != wanted:
@@ -151,7 +171,9 @@ def _set_otherwise(config: dict, plain: dict[str, Any]) -> Iterator[str]:
 
 def where_the_paper_is_otherwise_or_silent(config: dict) -> list[str]:
     """What to name beside a comparable run: settings that are not the equations as printed."""
-    given = GIVEN[config["system"]]["losses"]
+    if config["system"] in QUOTED:
+        return ["the paper gives no settings"]
+    given = _given(config["system"])["losses"]
     found = []
     for name, settings in config.get("losses", {}).items():
         for key, value in settings.items():

@@ -21,12 +21,12 @@ from ..score_file import read_scores
 from ..stamps import why_stale
 from ..trial_list import TrialList, load_trial_list
 from .comparable import (
-    GIVEN,
     TRAINING_SETS,
+    named_in_the_paper,
     what_makes_it_another,
     where_the_paper_is_otherwise_or_silent,
 )
-from .paper import paper_eer, position
+from .paper import position, row_of
 
 LLR_COLUMNS = ["cllr", "min_cllr", "act_dcf_0.01", "act_dcf_0.05"]
 """What log-likelihood ratios cost, where the scores are calibrated."""
@@ -64,11 +64,13 @@ class Result:
 
     Attributes:
         row: the columns of results.csv, in order; rates in percent, NaN where the paper has none.
+        in_the_papers_table: whether it may stand there.
         curve: the DET curve, thinned to the points that a figure can show.
         histograms: (edges, target density, non-target density).
     """
 
     row: dict
+    in_the_papers_table: bool
     curve: DetCurve = field(repr=False)
     histograms: tuple[np.ndarray, np.ndarray, np.ndarray] = field(repr=False)
 
@@ -144,15 +146,15 @@ def result_of(run: RunDir, config: dict, trials: TrialList, backend: str, corpus
     scores = read_scores(run.scores(trials.name, backend), trials.trials, trials.path)
     about = {"system": run.system, "loss": config["loss"], "corpus": corpus}
     about |= {"backend": backend, "seed": config["seed"]}
-    whole = not trials.trials.dropped
-    papers = paper_eer(config, corpus, trials.name, backend) if whole else math.nan
-    about["paper_eer_percent"] = papers
+    papers = None if trials.trials.dropped else row_of(config, corpus, backend)
+    same_list = papers is not None and trials.name in papers.eer
+    about["paper_eer_percent"] = papers.eer[trials.name] if same_list else math.nan
     about |= dict.fromkeys(LLR_COLUMNS, math.nan) | judged(run, trials.name, backend)
-    return _evaluate(scores, trials, _counts(trials) | about)
+    return _evaluate(scores, trials, _counts(trials) | about, same_list)
 
 
 def _note_differences(found: dict[str, list[str]], run: RunDir, config: dict, corpus: str) -> None:
-    if config["system"] not in GIVEN or corpus not in TRAINING_SETS:
+    if not named_in_the_paper(config["system"]) or corpus not in TRAINING_SETS:
         return
     other = what_makes_it_another(config, corpus)
     text = (
@@ -225,7 +227,9 @@ def _counts(trials: TrialList) -> dict:
     }
 
 
-def _evaluate(scores: np.ndarray, trials: TrialList, known: dict) -> Result:
+def _evaluate(
+    scores: np.ndarray, trials: TrialList, known: dict, in_the_papers_table: bool
+) -> Result:
     """The error rates of one score file; `known` are the columns that are not computed here."""
     is_target = trials.is_target
     low, high = eer_interval(scores, is_target, trials.enrol_speakers, trials.test_speakers)
@@ -240,6 +244,7 @@ def _evaluate(scores: np.ndarray, trials: TrialList, known: dict) -> Result:
     row = known | computed
     return Result(
         row={column: row[column] for column in COLUMNS},
+        in_the_papers_table=in_the_papers_table,
         curve=_thinned(det_curve(scores, is_target)),
         histograms=_histograms(scores, is_target),
     )

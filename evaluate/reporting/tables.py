@@ -6,7 +6,16 @@ from itertools import groupby
 import numpy as np
 
 from .document import Block, Heading, Paragraph, Table
-from .paper import BACKEND_OF_TABLE, TABLE_OF_CORPUS, TABLES, gain, position, rows_of
+from .paper import (
+    BACKEND_OF_TABLE,
+    FUTURE_WORK,
+    NAGRANI,
+    TABLE_OF_CORPUS,
+    TABLES,
+    gain,
+    position,
+    rows_of,
+)
 from .results import LLR_COLUMNS, Collected, Result, groups
 
 INTERVAL = (
@@ -142,7 +151,7 @@ def paper_section(
     backend = BACKEND_OF_TABLE[table]
     ours: dict[tuple[str, str], list[float]] = {}
     for result in results:
-        if not math.isnan(result.row["paper_eer_percent"]):
+        if result.in_the_papers_table:
             key = result.row["system"], result.row["trial_list"]
             ours.setdefault(key, []).append(result.row["eer_percent"])
     center = next(row for row in TABLES[table] if row.loss == "L_S + L_C")
@@ -150,20 +159,27 @@ def paper_section(
     for row in TABLES[table]:
         for name, eer in row.eer.items():
             mine = float(np.mean(ours.get((row.system, name), math.nan)))
-            cell = f"{mine:.2f}" if math.isfinite(mine) else "not run" if row.system else "-"
+            cells = [f"{eer:.2f}" if math.isfinite(eer) else "-"]
+            cells.append(f"{mine:.2f}" if math.isfinite(mine) else "not run")
             reference = float(np.mean(ours.get((center.system, name), math.nan)))
             gains = (gain(eer, center.eer[name]), gain(mine, reference))
             if row is center:
                 gains = ("", "")
             notes = "; ".join(differences.get(row.system, []))
-            rows.append([row.title, row.loss, name, f"{eer:.2f}", cell, *gains, notes])
+            rows.append([row.title, row.loss, name, *cells, *gains, notes])
     header = ["system", "loss", "trial list", "the paper's EER %", "ours"]
     header += ["the paper's gain over centre, %", "ours", "differs from the paper"]
+    text = (
+        f"Heo et al. 2019, Table {table}, scored by {backend}. Ours: mean over seeds. A run that "
+        "differs in what the paper gives has no number here."
+    )
+    labels = {row.label for row in TABLES[table]}
+    if NAGRANI in labels:
+        text += " The systems that it quotes are scored by back-ends of their own."
+    if FUTURE_WORK in labels:
+        text += " For its future work it has no numbers."
     return [
         Heading(f"The paper's Table {table}"),
-        Paragraph(
-            f"Heo et al. 2019, Table {table}, scored by {backend}. Ours: mean over seeds. A run "
-            "that differs in what the paper gives has no number here."
-        ),
+        Paragraph(text),
         Table(header, rows, numeric=frozenset({3, 4, 5, 6})),
     ]

@@ -16,9 +16,11 @@ import numpy as np
 from speaker_bases.command_line import InputError, run_tool, whole_number
 from speaker_bases.files import atomic_write
 from speaker_bases.kaldi_feats.data_dir import read_table, spk2utt_of, write_table
+from speaker_bases.kaldi_feats.kinds.record import kind_and_record
 from speaker_bases.kaldi_feats.trials import all_pairs, write_trials
 
 TABLES = ("wav.scp", "utt2spk", "feats.scp", "utt2num_frames")
+"""And the tables of vectors that a kind of features has beside them."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,14 +70,16 @@ def write_part(data: Path, out: Path, speakers: Collection[str]) -> dict[str, st
     Raises:
         InputError: a table is missing or broken.
     """
-    tables = {name: read_table(data / name) for name in TABLES}
+    kind, record = kind_and_record(data)
+    names = [*TABLES, *(f"{name}.scp" for name in kind.vectors)]
+    tables = {name: read_table(data / name) for name in names}
     utterances = [u for u, speaker in tables["utt2spk"].items() if speaker in set(speakers)]
     part = {name: {u: table[u] for u in utterances} for name, table in tables.items()}
     for name, table in part.items():
         write_table(out / name, table)
     write_table(out / "spk2utt", spk2utt_of(part["utt2spk"]))
-    with atomic_write(out / "fbank.conf") as file:
-        file.write((data / "fbank.conf").read_text(encoding="utf-8"))
+    with atomic_write(out / record.name) as file:
+        file.write(record.read_text(encoding="utf-8"))
     return part["utt2spk"]
 
 

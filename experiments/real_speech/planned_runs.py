@@ -20,8 +20,11 @@ ORDER = (
     "hard_negative",
     "proposed2",
     "author2019",
+    "xvector_softmax",
+    "xvector_proposed2",
 )
-"""Of the rows: the paper's Table 2, L_H alone before L_H + L_BC; the author's later code."""
+"""Of the rows: the paper's Table 2, L_H alone before L_H + L_BC; the author's later code; the
+network that the paper names as the next."""
 
 Rows = list[dict[str, str]]
 

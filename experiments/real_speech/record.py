@@ -22,7 +22,7 @@ from speaker_bases.evaluate.trial_list import TrialList, load_trial_list, trial_
 from speaker_bases.files import atomic_write
 from speaker_bases.run_dir import RunDir, read_log
 
-CODE = ["conf", "speaker_bases", "kaldi_feats", "models", "losses", "train", "evaluate"]
+CODE = ["conf", "speaker_bases", "kaldi_feats", "ivector", "models", "losses", "train", "evaluate"]
 KEY = ["name", "seed", "epochs", "trial_list"]
 COLUMNS = [
     *KEY,
@@ -73,7 +73,8 @@ def record(
 
     Args:
         path: the CSV, made if it is not there.
-        run: a run's folder with its scores by cosine; the baseline has no training.
+        run: a run's folder with its scores by its own back-end, the cosine if it names none; the
+            baseline has no training.
         data_dir: the test set whose lists were scored.
         trained_on: the name of the training set, for its column.
         settings: what differs from the system's YAML, for its column.
@@ -148,20 +149,20 @@ def _training(run: RunDir) -> dict:
         numbers = dict.fromkeys(["epochs", "steps", "train_seconds"], 0)
         words = dict.fromkeys(["first_loss", "last_loss", "dtype", "keras_backend"], "")
         return about | numbers | words
-    epochs = read_log(run.log)
+    epochs, backend = read_log(run.log), os.environ.get("KERAS_BACKEND", "tensorflow")
     return about | {
         "epochs": epochs[-1]["epoch"],
         "steps": epochs[-1]["step"],
         "train_seconds": epochs[-1]["seconds"],
         "first_loss": epochs[0]["loss"],
         "last_loss": epochs[-1]["loss"],
-        "dtype": config["dtype_policy"],
-        "keras_backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "dtype": config.get("dtype_policy", "float64"),
+        "keras_backend": "" if "ivector" in config else backend,
     }
 
 
 def _scores(run: RunDir, trials: TrialList) -> np.ndarray:
-    path = run.scores(trials.name, "cosine")
+    path = run.scores(trials.name, run.read_config().get("backend", "cosine"))
     return read_scores(path, trials.trials, trials.path).astype(np.float32)
 
 

@@ -11,14 +11,15 @@ drawn anew too.
 """
 
 import argparse
-import csv
 import re
 from pathlib import Path
 
 from comparisons import comparison
 from error_rates import draw_error_rates
+from markdown_table import as_table
 from planned_runs import Rows, Run, all_runs
 from record import read_rows
+from side_tables import backends_table, geometry_table
 
 from speaker_bases.command_line import InputError, run_tool
 from speaker_bases.files import atomic_write
@@ -93,7 +94,8 @@ def filled(text: str, runs: list[Run], where: Path, scores: Path) -> str:
         "real-speech-min-dcf": lambda: min_dcf_table(runs),
         "real-speech-held-out": lambda: held_out_table(runs),
         "real-speech-silences": lambda: silences_table(runs),
-        "real-speech-backends": lambda: backends_table(scores.parent / "backends.csv"),
+        "real-speech-backends": lambda: backends_table(scores.parent / "backends.csv", LISTS),
+        "real-speech-geometry": lambda: geometry_table(scores.parent / "geometry.csv"),
         "real-speech-runs": lambda: runs_table(runs),
     }
     pattern = re.compile(
@@ -187,23 +189,6 @@ def silences_table(runs: list[Run]) -> str:
     return as_table(lines, left=2)
 
 
-def backends_table(path: Path) -> str:
-    """EER by other back-ends than the cosine: each list's, less the cosine's, and how sure."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    keys = dict.fromkeys((row["system"], row["seed"], row["backend"]) for row in rows)
-    lines = [["system", "seed", "back-end", *LISTS]]
-    for key in keys:
-        cells = {
-            row["trial_list"]: f"{row['eer_percent']}: {float(row['less_cosine']):+.2f} "
-            f"[{row['low']} to {row['high']}] ({row['p_better']})"
-            for row in rows
-            if (row["system"], row["seed"], row["backend"]) == key
-        }
-        lines.append([*key, *(cells.get(name, "-") for name in LISTS)])
-    return as_table(lines, left=3)
-
-
 def runs_table(runs: list[Run]) -> str:
     """A line for each run and seed, and below the commands that trained them."""
     head = ["run", "seed", "trained on", "epochs"]
@@ -265,12 +250,6 @@ def mean(rows: Rows, column: str, digits: int) -> str:
 def with_interval(row: dict[str, str]) -> str:
     """The EER with its 95 % interval over test speakers, in square brackets."""
     return f"{row['eer_percent']} [{row['eer_low']} to {row['eer_high']}]"
-
-
-def as_table(lines: list[list[str]], left: int) -> str:
-    """A Markdown table of a head and rows; all but the first columns are aligned right."""
-    rule = ["---" if column < left else "---:" for column in range(len(lines[0]))]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [lines[0], rule, *lines[1:]])
 
 
 if __name__ == "__main__":

@@ -7,21 +7,32 @@ import joblib
 
 from ...command_line import InputError
 from ..data_set import GIVEN_FEATURES
+from ..kinds import FBANK, KINDS, kind_dir
 from ..pipe import Limits
-from .features import Fbank
 from .given import GivenFeatures
-from .options import read_options
-from .stage import FbankStage
+from .stage import FeatureStage
+from .tables import copy_tables
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that this tool shares with the stage's Kaldi path."""
     parser.add_argument("data_dir", metavar="DATA_DIR", help="holds wav.scp, utt2spk, spk2utt")
     parser.add_argument(
-        "log_dir", metavar="LOG_DIR", nargs="?", help="for logs (default: DATA_DIR/log)"
+        "log_dir", metavar="LOG_DIR", nargs="?", help="for logs (default: the features' folder/log)"
     )
     parser.add_argument(
-        "fbank_dir", metavar="FBANK_DIR", nargs="?", help="for arks (default: DATA_DIR/fbank)"
+        "ark_dir",
+        metavar="ARK_DIR",
+        nargs="?",
+        help="for arks (default: the features' folder/KIND, such as DATA_DIR/fbank)",
+    )
+    parser.add_argument(
+        "--kind",
+        choices=list(KINDS),
+        default=FBANK.name,
+        help="of features; those of fbank lie in DATA_DIR itself, those of another kind in a data "
+        "directory beside it, DATA_DIR_<kind>, into which its tables are copied (default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--nj",
@@ -29,17 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=joblib.cpu_count(),
         help="parallel jobs (default: one for each processor, %(default)s)",
     )
-    parser.add_argument(
-        "--fbank-config",
-        default="conf/fbank.conf",
-        help="options of compute-fbank-feats (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--cmn-window",
-        type=int,
-        default=300,
-        help="frames that the sliding mean is taken over (default: %(default)s)",
-    )
+    for kind in KINDS.values():
+        kind.add_options(parser)
     parser.add_argument(
         "--compress",
         choices=["true", "false"],
@@ -53,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["true", "false"],
         default="false",
         help="leave out recordings that cannot be read, and list them in "
-        "DATA_DIR/broken_recordings, instead of ending with an error that lists them; only without "
+        "broken_recordings, instead of ending with an error that lists them; only without "
         "Kaldi (default: %(default)s)",
     )
     parser.add_argument(
@@ -91,22 +93,27 @@ def positive_number(text: str) -> float:
     return number
 
 
-def stage_of(arguments: argparse.Namespace) -> FbankStage:
-    """Check the arguments that `add_arguments` added and open the stage they describe."""
-    for option in ("nj", "cmn_window"):
-        if getattr(arguments, option) < 1:
-            raise InputError(f"--{option.replace('_', '-')} must be at least 1")
-    options = read_options(arguments.fbank_config)
+def stage_of(arguments: argparse.Namespace) -> FeatureStage:
+    """Check the arguments that `add_arguments` added and open the stage they describe.
+
+    The tables of DATA_DIR are copied into the features' folder, where that is another.
+    """
+    if arguments.nj < 1:
+        raise InputError("--nj must be at least 1")
+    kind = KINDS[arguments.kind]
+    settings = kind.read_settings(arguments)
     try:
-        Fbank(options)
+        kind.extractor(settings.options)
     except ValueError as error:
-        raise InputError(f"{arguments.fbank_config}: {error}") from None
-    given = Path(arguments.data_dir, GIVEN_FEATURES).exists()
-    return (GivenFeatures if given else FbankStage)(
-        arguments.data_dir,
-        arguments.fbank_dir,
-        options,
-        arguments.cmn_window,
+        raise InputError(f"{getattr(arguments, f'{kind.name}_config')}: {error}") from None
+    folder = kind_dir(arguments.data_dir, kind.name)
+    if kind is not FBANK:
+        copy_tables(Path(arguments.data_dir), folder)
+    given = kind is FBANK and (folder / GIVEN_FEATURES).exists()
+    return (GivenFeatures if given else FeatureStage)(
+        folder,
+        arguments.ark_dir,
+        settings,
         arguments.compress == "true",
         arguments.skip_broken == "true",
     )
@@ -119,4 +126,4 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
 
 def log_dir_of(arguments: argparse.Namespace) -> Path:
     """LOG_DIR, or its default."""
-    return Path(arguments.log_dir or Path(arguments.data_dir) / "log")
+    return Path(arguments.log_dir or kind_dir(arguments.data_dir, arguments.kind) / "log")

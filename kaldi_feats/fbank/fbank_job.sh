@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One job of make_fbank.sh with Kaldi's programs: makes the arks that PLAN/JOB.list names.
+# One job of make_features.sh with Kaldi's programs: makes the arks that PLAN/JOB.list names.
 # An ark is complete once its scp has its name, and that is the last thing to happen.
 set -euo pipefail
 export LC_ALL=C

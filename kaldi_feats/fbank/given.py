@@ -7,19 +7,18 @@ from ...command_line import InputError
 from ...stamp import Stamp
 from ..data_dir import read_table, shown, write_table
 from ..data_set import GIVEN_FEATURES
+from ..kinds.record import write_record
 from ..reader import FeatureReader
-from .features import Fbank
-from .options import write_settings
-from .stage import Chunk, FbankStage
+from .stage import Chunk, FeatureStage
 
 log = logging.getLogger(__name__)
 
 
-class GivenFeatures(FbankStage):
+class GivenFeatures(FeatureStage):
     """The feature stage of a data directory with `GIVEN_FEATURES`: there is no ark to be made.
 
     The features are taken as they are, and to be what the options and the sliding mean would make:
-    so fbank.conf says, and only their dimension can be checked.
+    so the record says, and only their dimension can be checked.
     """
 
     @cached_property
@@ -33,12 +32,11 @@ class GivenFeatures(FbankStage):
 
     @cached_property
     def _stamp(self) -> Stamp:
-        inputs = {"settings": self._settings, "given": self._reader.digest()}
-        outputs = [self.data_dir / name for name in ("feats.scp", "utt2num_frames", "fbank.conf")]
-        return Stamp(self.data_dir / ".fbank.done", inputs, outputs)
+        inputs = {"settings": self._made_with, "given": self._reader.digest()}
+        return Stamp(self._done, inputs, self._tables)
 
     def finish(self) -> list[str]:
-        """Put feats.scp, utt2num_frames and fbank.conf in place.
+        """Put feats.scp, utt2num_frames and the record in place.
 
         Returns:
             The utterances that have no features: none is left out.
@@ -46,7 +44,7 @@ class GivenFeatures(FbankStage):
         Raises:
             InputError: a matrix cannot be read, or has not the dimension that the options make.
         """
-        dim = Fbank(self.options).dim
+        dim = self.kind.extractor(self.settings.options).dim
         num_frames = {}
         for number, utterance in enumerate(self._reader, start=1):
             frames, bands = self._reader[utterance].shape
@@ -61,7 +59,5 @@ class GivenFeatures(FbankStage):
         with self._stamp.renew():
             write_table(self.data_dir / "feats.scp", read_table(self._reader.scp))
             write_table(self.data_dir / "utt2num_frames", num_frames)
-            write_settings(
-                self.data_dir / "fbank.conf", self.options, self.cmn_window, self.compress
-            )
+            write_record(self.data_dir, self.settings, self.compress)
         return []

@@ -1,4 +1,4 @@
-"""What make_fbank.sh cannot do well in bash when Kaldi's programs make the features.
+"""What make_features.sh cannot do well in bash when Kaldi's programs make the features.
 
 Before them `plan` deals out the arks that are still to be made to the jobs; after them `finish`
 puts feats.scp and its companions in place, or says on one line why a job failed.
@@ -16,7 +16,7 @@ from ..audio import as_kaldi_source
 from ..data_dir import write_table
 from ..prepared import check_lists
 from .arguments import add_arguments, log_dir_of, stage_of
-from .stage import Chunk, FbankStage, Utterance
+from .stage import Chunk, FeatureStage, Utterance
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 FATAL = "FATAL "
 
 
-def plan(stage: FbankStage, plan_dir: Path, num_jobs: int) -> int:
+def plan(stage: FeatureStage, plan_dir: Path, num_jobs: int) -> int:
     """Write each job's list of arks, ``<job>.list``, and each ark's tables into `plan_dir`.
 
     Returns:
@@ -34,14 +34,14 @@ def plan(stage: FbankStage, plan_dir: Path, num_jobs: int) -> int:
         InputError: a file needs a converter that is not installed, or Kaldi cannot write to the
             folder for the arks.
     """
-    if "," in str(stage.fbank_dir):
-        raise InputError(f"{stage.fbank_dir}: Kaldi cannot write where a path has a comma")
+    if "," in str(stage.ark_dir):
+        raise InputError(f"{stage.ark_dir}: Kaldi cannot write where a path has a comma")
     pending = stage.pending()
     num_jobs = min(num_jobs, len(pending))
     shutil.rmtree(plan_dir, ignore_errors=True)
     for path in plan_dir.parent.glob("make_fbank.*.log"):
         path.unlink()
-    stage.fbank_dir.mkdir(parents=True, exist_ok=True)
+    stage.ark_dir.mkdir(parents=True, exist_ok=True)
     plan_dir.mkdir(parents=True)
     for chunk in pending:
         sources, segments = {}, {}
@@ -59,7 +59,7 @@ def plan(stage: FbankStage, plan_dir: Path, num_jobs: int) -> int:
     return num_jobs
 
 
-def finish(stage: FbankStage, plan_dir: Path) -> None:
+def finish(stage: FeatureStage, plan_dir: Path) -> None:
     """Complete the stage if every ark was made.
 
     Raises:
@@ -109,7 +109,7 @@ def _named_in(text: str, utterances: list[Utterance]) -> Utterance | None:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m speaker_bases.kaldi_feats.fbank.kaldi_jobs",
-        description="The bookkeeping of make_fbank.sh when Kaldi's programs make the features. "
+        description="The bookkeeping of make_features.sh when Kaldi's programs make the features. "
         "`plan` writes the number of jobs to run to standard output.",
     )
     parser.add_argument("step", choices=["plan", "finish"])
@@ -135,7 +135,9 @@ def main(argv: list[str] | None = None) -> int:
         else:
             finish(stage, plan_dir)
         if arguments.step == "finish":
-            check_lists(stage.data_dir, arguments.allow_missing == "true")
+            check_lists(
+                arguments.data_dir, arguments.allow_missing == "true", features=stage.data_dir
+            )
 
     return run_tool(body)
 

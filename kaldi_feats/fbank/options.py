@@ -1,4 +1,4 @@
-"""Options of compute-fbank-feats: Kaldi's option files, and what features were made with."""
+"""Kaldi's option files, and the options of compute-fbank-feats."""
 
 import os
 import re
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...command_line import InputError
-from ...files import atomic_write
 from ..data_dir import quoted, shown
 
 Value = bool | int | float | str
@@ -43,10 +42,13 @@ WINDOW_TYPES = ("hamming", "hanning", "povey", "rectangular", "sine", "blackman"
 # Numbers that no recording needs, and that memory would not suffice for.
 LARGEST = {"frame-length": 1e4, "frame-shift": 1e4, "num-mel-bins": 1e4, "energy-floor": 1e30}
 LONGEST_NUMBER = 40
-SLIDING_MEAN = "# apply-cmvn-sliding "
 
 
-def read_options(path: str | os.PathLike, defaults: Mapping = DEFAULTS) -> dict[str, Value]:
+def read_options(
+    path: str | os.PathLike,
+    defaults: Mapping[str, Value] = DEFAULTS,
+    named_by: str = "--fbank-config",
+) -> dict[str, Value]:
     """Read an option file: lines of ``--name=value``, and comments from ``#``.
 
     As in Kaldi, ``_`` and upper case in a name do not matter, a boolean may stand without a
@@ -55,38 +57,51 @@ def read_options(path: str | os.PathLike, defaults: Mapping = DEFAULTS) -> dict[
     Args:
         path: the file.
         defaults: Kaldi's, of the options that there are.
+        named_by: the option of the command line that names the file, for messages.
 
     Returns:
         The value of every option, Kaldi's default where the file says nothing.
 
     Raises:
-        InputError: the file is missing, or a line is not an option of compute-fbank-feats that
-            both extractors can honour, or a value is out of range.
+        InputError: the file is missing, or a line is no such option, or a value is out of range.
     """
     options = dict(defaults)
     path = Path(path)
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(option_lines(path, named_by), start=1):
         line = line.partition("#")[0].strip()
         if not line:
             continue
         try:
-            name, value = _parse(line, defaults)
-            _check(name, value)
+            name, value = parse_option(line, defaults)
         except ValueError as error:
             raise InputError(f"{path}:{number}: {error}") from None
         options[name] = value
-    _check_together(options, path)
+    if "sample-frequency" in options:
+        _check_together(options, path)
     return options
 
 
-def _lines(path: Path) -> list[str]:
+def option_lines(path: Path, named_by: str = "--fbank-config") -> list[str]:
+    """The lines of an option file, comments included; raises as `read_options`."""
     try:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; name one with --fbank-config") from None
+        raise InputError(f"{path}: no such file; name one with {named_by}") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file; name another with --fbank-config") from None
+        raise InputError(f"{path}: not a text file; name another with {named_by}") from None
     return text.split("\n")
+
+
+def parse_option(line: str, defaults: Mapping[str, Value]) -> tuple[str, Value]:
+    """The name and the value of ``--name=value``.
+
+    Raises:
+        ValueError: it is not of that form, `defaults` has no such option, or the value is out of
+            range.
+    """
+    name, value = _parse(line, defaults)
+    _check(name, value)
+    return name, value
 
 
 def _parse(line: str, defaults: Mapping[str, Value]) -> tuple[str, Value]:
@@ -120,12 +135,15 @@ def _parse(line: str, defaults: Mapping[str, Value]) -> tuple[str, Value]:
 
 def _check(name: str, value: Value) -> None:
     positive = ("sample-frequency", "frame-length", "frame-shift", "num-mel-bins", "num-ceps")
+    positive += ("cmn-window",)
     if name in positive and value <= 0:
         raise ValueError(f"--{name} must be greater than 0, found {value}")
     not_negative = ("dither", "low-freq", "energy-floor", "min-duration", "cepstral-lifter")
+    not_negative += ("vad-energy-mean-scale", "vad-frames-context")
     if name in not_negative and value < 0:
         raise ValueError(f"--{name} must not be negative, found {value}")
-    if name == "preemphasis-coefficient" and not 0 <= value <= 1:
+    shares = ("preemphasis-coefficient", "vad-proportion-threshold")
+    if name in shares and not 0 <= value <= 1:
         raise ValueError(f"--{name} must lie between 0 and 1, found {value}")
     if name == "num-mel-bins" and value < 3:
         raise ValueError(f"--{name} must be at least 3, found {value}")
@@ -158,80 +176,3 @@ def option_text(value: Value) -> str:
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() else repr(value)
     return str(value)
-
-
-def write_settings(path: str | os.PathLike, options: dict, cmn_window: int, compress: bool) -> None:
-    """Leave a record of what features were made with: an option file of every option.
-
-    compute-fbank-feats can read it; what other programs do is in comments.
-    """
-    with atomic_write(path) as file:
-        file.write("# What the features here were made with: compute-fbank-feats with\n")
-        for name, value in options.items():
-            file.write(f"--{name}={option_text(value)}\n")
-        file.write("# and then\n")
-        file.write(f"{SLIDING_MEAN}--center=true --cmn-window={cmn_window} --norm-vars=false\n")
-        file.write(f"# copy-feats --compress={option_text(compress)}\n")
-
-
-def feature_settings(data_dir: str | os.PathLike) -> dict[str, str]:
-    """How the features of a data directory were computed, for comparing with others.
-
-    Every option that a frame's values depend on, Kaldi's defaults written out, each value in one
-    spelling; and the sliding mean. The same whichever extractor made them. Not in it: which
-    recordings were let in (`INPUT_OPTIONS`), and how the arks are stored.
-
-    Raises:
-        InputError: the directory has no ``fbank.conf`` of the feature stage.
-    """
-    path = Path(data_dir) / "fbank.conf"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; make the features with kaldi_feats/make_fbank.sh")
-    settings = {
-        name: option_text(value)
-        for name, value in read_options(path).items()
-        if name not in INPUT_OPTIONS
-    }
-    lines = _lines(path)
-    sliding = [line.removeprefix(SLIDING_MEAN) for line in lines if line.startswith(SLIDING_MEAN)]
-    if len(sliding) != 1:
-        raise InputError(
-            f"{path}: no line '{SLIDING_MEAN}...'; run kaldi_feats/make_fbank.sh again"
-        )
-    for option in sliding[0].split():
-        name, _, value = option.removeprefix("--").partition("=")
-        settings[name] = value
-    return settings
-
-
-def parse_settings(settings: Mapping[str, str]) -> tuple[dict[str, bool | int | float | str], int]:
-    """The inverse of `feature_settings`.
-
-    Returns:
-        Every option as `read_options` has it, and the frames that the sliding mean is taken over.
-
-    Raises:
-        InputError: a setting is unknown or out of range, or the sliding mean is another than the
-            stage's.
-    """
-    options, sliding = dict(DEFAULTS), {}
-    try:
-        for name, text in settings.items():
-            if name in ("center", "norm-vars", "cmn-window"):
-                sliding[name] = str(text)
-                continue
-            options[name] = _parsed(name, text)
-        if (sliding.get("center"), sliding.get("norm-vars")) != ("true", "false"):
-            raise ValueError("the sliding mean is not centred, or variances are normalised")
-        window = int(sliding.get("cmn-window", ""))
-        if window < 1:
-            raise ValueError(f"--cmn-window must be at least 1, found {window}")
-    except ValueError as error:
-        raise InputError(f"settings of the features: {error}") from None
-    return options, window
-
-
-def _parsed(name: str, text: str) -> bool | int | float | str:
-    known, value = _parse(f"--{name}={text}", DEFAULTS)
-    _check(known, value)
-    return value

@@ -20,8 +20,10 @@ from ...stamp import Stamp
 from ..audio import is_pipe, state_of_source
 from ..checks import validate_data_dir
 from ..data_dir import read_table, write_table
+from ..kinds import FeatureSettings
+from ..kinds.record import write_record
 from ..segments import Segment, parse_segment
-from .options import option_text, write_settings
+from .options import option_text
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +53,11 @@ class Chunk:
         """One of the chunk's files: ``.ark``, ``.scp`` (written last), ``.num_frames``."""
         return self.path.with_name(self.path.name + suffix)
 
-    def is_there(self) -> bool:
-        return all(self.file(suffix).is_file() for suffix in (".scp", ".ark", ".num_frames"))
+    def is_there(self, vectors: tuple[str, ...] = ()) -> bool:
+        """Whether all files are there, those of the kind's `vectors` included."""
+        suffixes = [".scp", ".ark", ".num_frames"]
+        suffixes += [f".{name}{suffix}" for name in vectors for suffix in (".scp", ".ark")]
+        return all(self.file(suffix).is_file() for suffix in suffixes)
 
     def write_broken(self, broken: dict[str, str]) -> None:
         """Record the utterances that were left out, and why, in ``.broken``; none, no file."""
@@ -64,14 +69,13 @@ class Chunk:
         return dict(_read_lines(path)) if path.is_file() else {}
 
 
-class FbankStage:
+class FeatureStage:
     """What the features of one data directory are made from, and whether they are complete.
 
     Args:
         data_dir: a Kaldi data directory, which is validated.
-        fbank_dir: where the arks go; ``<data_dir>/fbank`` if None.
-        options: as `fbank_options.read_options` returns them.
-        cmn_window: frames of the sliding mean.
+        ark_dir: where the arks go; ``<data_dir>/<kind>`` if None.
+        settings: the kind of features, and what they are made with.
         compress: whether arks are stored in Kaldi's compressed form.
         skip_broken: whether recordings that cannot be read are left out; arks that lack some are
             made again without it.
@@ -83,29 +87,33 @@ class FbankStage:
     def __init__(
         self,
         data_dir: str | os.PathLike,
-        fbank_dir: str | os.PathLike | None,
-        options: dict,
-        cmn_window: int = 300,
+        ark_dir: str | os.PathLike | None,
+        settings: FeatureSettings,
         compress: bool = False,
         skip_broken: bool = False,
     ):
         self.data_dir = Path(data_dir)
-        self.fbank_dir = Path(os.path.abspath(fbank_dir or self.data_dir / "fbank"))
-        self.options = options
-        self.cmn_window = cmn_window
+        self.settings = settings
+        self.kind = settings.kind
+        self.ark_dir = Path(os.path.abspath(ark_dir or self._own_ark_dir))
         self.compress = compress
         self.skip_broken = skip_broken
         validate_data_dir(self.data_dir, audio=not skip_broken)
-        self._settings = {
-            **{name: option_text(value) for name, value in options.items()},
-            "cmn-window": str(cmn_window),
-            "compress": option_text(compress),
+        self._made_with = {
+            name: option_text(value)
+            for options in (settings.options, *settings.steps.values(), {"compress": compress})
+            for name, value in options.items()
+            if name not in self.kind.fixed
         }
+
+    @property
+    def _own_ark_dir(self) -> Path:
+        return self.data_dir / self.kind.name
 
     @property
     def prefix(self) -> str:
         """What the names of this directory's arks begin with."""
-        return f"fbank_{self.data_dir.resolve().name}."
+        return f"{self.kind.name}_{self.data_dir.resolve().name}."
 
     @cached_property
     def chunks(self) -> list[Chunk]:
@@ -116,7 +124,7 @@ class FbankStage:
             tuple(utterances[start : start + size]) for start in range(0, len(utterances), size)
         ]
         return [
-            Chunk(self.fbank_dir / (self.prefix + self._fingerprint(group)), group)
+            Chunk(self.ark_dir / (self.prefix + self._fingerprint(group)), group)
             for group in groups
         ]
 
@@ -141,7 +149,7 @@ class FbankStage:
         lines = [
             [u.name, u.source, *state_of_source(u.source), *(u.segment or ())] for u in utterances
         ]
-        text = json.dumps([self._settings, lines], sort_keys=True)
+        text = json.dumps([self._made_with, lines], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def pending(self) -> list[Chunk]:
@@ -150,8 +158,8 @@ class FbankStage:
         return [
             chunk
             for chunk in self.chunks
-            if not chunk.is_there()
-            or chunk.file(".ark") in damaged
+            if not chunk.is_there(self.kind.vectors)
+            or not damaged.isdisjoint(self._arks_of(chunk))
             or (not self.skip_broken and chunk.broken())
         ]
 
@@ -159,20 +167,32 @@ class FbankStage:
     def _stamp(self) -> Stamp:
         names = "".join(chunk.path.name for chunk in self.chunks)
         inputs = {
-            "settings": self._settings,
+            "settings": self._made_with,
             "utterances": hashlib.sha256(names.encode()).hexdigest(),
-            "fbank_dir": str(self.fbank_dir),
+            "ark_dir": str(self.ark_dir),
         }
-        outputs = [self.data_dir / name for name in ("feats.scp", "utt2num_frames", "fbank.conf")]
-        outputs += [chunk.file(".ark") for chunk in self.chunks]
-        return Stamp(self.data_dir / ".fbank.done", inputs, outputs)
+        outputs = [*self._tables, *(ark for chunk in self.chunks for ark in self._arks_of(chunk))]
+        return Stamp(self._done, inputs, outputs)
+
+    @property
+    def _done(self) -> Path:
+        return self.data_dir / f".{self.kind.name}.done"
+
+    @property
+    def _tables(self) -> list[Path]:
+        vectors = [f"{name}.scp" for name in self.kind.vectors]
+        names = ["feats.scp", *vectors, "utt2num_frames", f"{self.kind.name}.conf"]
+        return [self.data_dir / name for name in names]
+
+    def _arks_of(self, chunk: Chunk) -> list[Path]:
+        return [chunk.file(".ark"), *(chunk.file(f".{name}.ark") for name in self.kind.vectors)]
 
     def is_complete(self) -> bool:
         """Whether there is nothing left to do."""
         return self._stamp.is_current() and not self.pending()
 
     def finish(self) -> list[str]:
-        """Put feats.scp, utt2num_frames and fbank.conf in place; every ark must be there.
+        """Put feats.scp, what is beside it and the record in place; every ark must be there.
 
         Returns:
             The utterances that have no features.
@@ -180,15 +200,17 @@ class FbankStage:
         Raises:
             InputError: not one utterance gave features.
         """
-        feats: dict[str, str] = {}
+        places: dict[str, dict[str, str]] = {"": {}, **{f".{v}": {} for v in self.kind.vectors}}
         num_frames: dict[str, str] = {}
         broken: dict[str, str] = {}
         for chunk in self.chunks:
             broken.update(chunk.broken())
-            for name, value in _read_lines(chunk.file(".scp")):
-                # Not the path in the chunk's scp: the folder may have been moved since.
-                feats[name] = f"{chunk.file('.ark')}:{value.rpartition(':')[2]}"
+            for part, table in places.items():
+                for name, value in _read_lines(chunk.file(f"{part}.scp")):
+                    # Not the path in the chunk's scp: the folder may have been moved since.
+                    table[name] = f"{chunk.file(f'{part}.ark')}:{value.rpartition(':')[2]}"
             num_frames.update(_read_lines(chunk.file(".num_frames")))
+        feats = places.pop("")
         names = [utterance.name for chunk in self.chunks for utterance in chunk.utterances]
         if not feats:
             raise InputError(
@@ -196,11 +218,11 @@ class FbankStage:
                 "recordings (too short?); see the log"
             )
         with self._stamp.renew():
+            for part, table in places.items():
+                write_table(self.data_dir / f"{part.removeprefix('.')}.scp", table)
             write_table(self.data_dir / "feats.scp", feats)
             write_table(self.data_dir / "utt2num_frames", num_frames)
-            write_settings(
-                self.data_dir / "fbank.conf", self.options, self.cmn_window, self.compress
-            )
+            write_record(self.data_dir, self.settings, self.compress)
             _write_or_remove(self.data_dir / "broken_recordings", broken)
         self._remove_leftovers()
         skipped = [name for name in names if name not in feats]
@@ -212,15 +234,19 @@ class FbankStage:
     def _remove_leftovers(self) -> None:
         """Remove arks of other settings and half-written ones.
 
-        Only from the directory's own folder: in one chosen with FBANK_DIR another data directory
+        Only from the directory's own folder: in one chosen with ARK_DIR another data directory
         of the same name may keep its arks.
         """
-        if self.fbank_dir != Path(os.path.abspath(self.data_dir / "fbank")):
+        if self.ark_dir != Path(os.path.abspath(self._own_ark_dir)):
             return
         keep = {chunk.path.name for chunk in self.chunks}
-        for path in self.fbank_dir.iterdir():
+        for path in self.ark_dir.iterdir():
             name = path.name.removeprefix(".")
-            if name.startswith(self.prefix) and ".".join(name.split(".")[:-1]) not in keep:
+            half_written = path.name != name
+            fingerprint = name.removeprefix(self.prefix).partition(".")[0]
+            if name.startswith(self.prefix) and (
+                half_written or self.prefix + fingerprint not in keep
+            ):
                 path.unlink()
 
 

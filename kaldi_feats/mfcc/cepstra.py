@@ -44,7 +44,7 @@ def read_mfcc_options(path: str | os.PathLike) -> dict[str, Value]:
     Raises:
         InputError: as `read_options`, or more cepstra than mel bins.
     """
-    options = read_options(path, MFCC_DEFAULTS)
+    options = read_options(path, MFCC_DEFAULTS, "--mfcc-config")
     if options["num-ceps"] > options["num-mel-bins"]:
         raise InputError(
             f"{path}: --num-ceps {options['num-ceps']} must not be above --num-mel-bins "

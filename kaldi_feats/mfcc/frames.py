@@ -76,20 +76,26 @@ def with_deltas(features: np.ndarray, window: int = 3, order: int = 2) -> np.nda
 
 
 def ivector_features(
-    cepstra: np.ndarray, cmn_window: int = 300, vad: VadOptions | None = None
+    cepstra: np.ndarray,
+    voiced: np.ndarray,
+    delta_window: int = 3,
+    delta_order: int = 2,
+    cmn_window: int = 300,
 ) -> np.ndarray:
     """The frames that an i-vector is of: deltas, less a sliding mean, and of them the voiced.
 
     Args:
-        cepstra: (frames, dim), the log energy first.
+        cepstra: (frames, dim).
+        voiced: (frames,) bool, as `voiced_frames` gives it.
+        delta_window: see `with_deltas`.
+        delta_order: see `with_deltas`.
         cmn_window: frames of the sliding mean.
-        vad: see `voiced_frames`.
 
     Returns:
-        float32 (voiced frames, 3 dim); there may be none.
+        float32 (voiced frames, (delta_order + 1) dim); there may be none.
 
     Source: ``add-deltas --delta-window=3 --delta-order=2``, apply-cmvn-sliding and
         select-voiced-frames, as Kaldi's sid/ scripts pipe them.
     """
-    features = subtract_sliding_mean(with_deltas(cepstra), cmn_window)
-    return features[voiced_frames(cepstra, vad)]
+    features = with_deltas(cepstra, delta_window, delta_order)
+    return subtract_sliding_mean(features, cmn_window)[voiced]

@@ -18,6 +18,8 @@ from speaker_bases.evaluate.calibration import (
 )
 from speaker_bases.evaluate.calibration_file import is_calibration, read_calibration
 from speaker_bases.evaluate.score import main as score
+from speaker_bases.evaluate.score_file import read_scores
+from speaker_bases.evaluate.trial_list import load_trial_list
 from tests.fuzzing import damaged, value_or_refusal
 
 
@@ -163,7 +165,7 @@ def test_scores_that_have_changed_are_not_those_that_were_calibrated(scored, cap
     assert "run stage 4 again" in capsys.readouterr().err
 
 
-def test_a_second_list_must_be_of_other_speakers(scored, capsys):
+def test_a_second_list_must_be_of_other_speakers(scored, capsys, caplog):
     pairs = scored.corpus.all_pairs()
 
     def of(first, last):
@@ -173,8 +175,22 @@ def test_a_second_list_must_be_of_other_speakers(scored, capsys):
     for name, some in (("one", of(0, 6)), ("other", of(6, 12)), ("both", of(3, 9))):
         scored.corpus.write_trials(name, some)
     assert score(scored.arguments) == 0
+    caplog.set_level("INFO")
     assert scored("--list", "one", "--test-list", "other") == 0
-    assert judged(scored.system, "other", "cosine") and not judged(scored.system, "one", "cosine")
+    found = judged(scored.system, "other", "cosine")
+    assert found and not judged(scored.system, "one", "cosine")
+    about = read_calibration(scored.system.calibration("one", "cosine"))
+    assert about["judged_on"]["list"] == "other" and found["eer_low"] <= found["eer"]
+    trials = load_trial_list(scored.corpus.test, "other")
+    values = read_scores(scored.system.scores("other"), trials.trials, trials.path)
+    for name, threshold in about["thresholds"].items():
+        accepted = [value >= threshold for value in values]
+        wrong = [a for a, target in zip(accepted, trials.is_target, strict=True) if not target]
+        missed = [not a for a, target in zip(accepted, trials.is_target, strict=True) if target]
+        rates = found["at_thresholds"][name]
+        assert rates["false_accept"] == pytest.approx(sum(wrong) / len(wrong))
+        assert rates["false_reject"] == pytest.approx(sum(missed) / len(missed))
+    assert "other: at the threshold eer of one" in caplog.text
     capsys.readouterr()
     assert scored("--list", "one", "--test-list", "both") == 1
     error = capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Differences of error rates: the bootstrap written out, planted and absent differences, seeds."""
 
 import importlib.util
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -191,11 +192,14 @@ def test_simulated_lists_in_short():
     simulation = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(simulation)
     rows = simulation.simulate(lists=16, draws=50, seed=1)
-    assert [(row["speakers"], row["seeds"]) for row in rows] == [
-        (speakers, seeds) for speakers in (40, 125) for seeds in (1, 3, 5)
-    ]
+    kinds = [(row["measure"], row["speakers"], row["seeds"]) for row in rows]
+    assert kinds == list(product(("eer", "min_dcf"), (40, 125), (1, 3, 5)))
     for row in rows:
         if row["seeds"] > 1:
             assert float(row["covered_percent"]) >= 85.0, row
             assert float(row["equal_called_different_percent"]) <= 15.0, row
-    assert float(rows[-1]["mean_difference"]) == pytest.approx(-1.5, abs=0.4)
+    by_eer, by_min_dcf = rows[5], rows[11]
+    assert float(by_eer["true_difference"]) == -1.5
+    assert float(by_eer["mean_difference"]) == pytest.approx(-1.5, abs=0.4)
+    truth = float(by_min_dcf["true_difference"])
+    assert float(by_min_dcf["mean_difference"]) == pytest.approx(truth, abs=0.02)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from speaker_bases.evaluate.embed import main
-from speaker_bases.kaldi_feats.fbank.options import feature_settings
+from speaker_bases.kaldi_feats.kinds.record import feature_settings
 from speaker_bases.kaldi_feats.reader import read_vectors
 from speaker_bases.lock import locked
 from speaker_bases.models.resnet import Backbone, ResNetTable, resnet34

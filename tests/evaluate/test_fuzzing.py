@@ -8,8 +8,8 @@ import yaml
 from speaker_bases.command_line import InputError
 from speaker_bases.evaluate import stored_scores
 from speaker_bases.evaluate.backends.plda.files import read_plda, write_plda
-from speaker_bases.evaluate.backends.plda.two_covariance import Plda
 from speaker_bases.evaluate.score_file import read_scores, write_scores
+from speaker_bases.evaluate.scoring.two_covariance import Plda
 from speaker_bases.evaluate.trial_list import TrialList
 from speaker_bases.kaldi_feats.trials import Trials
 from speaker_bases.models.saving import load_model, save_model

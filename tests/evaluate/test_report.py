@@ -12,7 +12,14 @@ import pytest
 
 from speaker_bases.evaluate.calibrate import main as calibrate
 from speaker_bases.evaluate.report import main
-from speaker_bases.evaluate.reporting.comparable import FEATURES, GIVEN, KALDIS, TRAINING_SETS
+from speaker_bases.evaluate.reporting.comparable import (
+    ANNOUNCED,
+    FEATURES,
+    GIVEN,
+    KALDIS,
+    QUOTED,
+    TRAINING_SETS,
+)
 from speaker_bases.evaluate.score import main as score
 from speaker_bases.kaldi_feats.data_dir import write_table
 from speaker_bases.kaldi_feats.prepared import WITHOUT_FEATURES
@@ -51,6 +58,7 @@ def run(corpus, conf, tmp_path):
 def the_papers(system, corpus="voxceleb1"):
     """The configuration of a run that is the paper's, as far as the paper goes."""
     speakers, utterances = TRAINING_SETS[corpus]
+    given = GIVEN | ANNOUNCED | {name: {} for name in QUOTED}
     return {
         "corpus": corpus,
         "system": system,
@@ -59,7 +67,7 @@ def the_papers(system, corpus="voxceleb1"):
         "features": FEATURES | KALDIS | {"dither": "0"},
         "epochs": 100,
         "crop_frames": 304,
-        **copy.deepcopy(GIVEN[system]),
+        **copy.deepcopy(given[system]),
     }
 
 
@@ -175,10 +183,42 @@ def test_the_papers_table_beside_voxceleb1(run, make_system, trial_list, small_o
     assert "7.78" not in ours
     assert f"| softmax | L_S | vox1-o | 7.78 | {'25.00' if same_list else 'not run'} |" in papers
     assert "| Proposed 2 | L_H + L_BC | vox1-o | 5.55 | not run |" in papers
-    assert (
-        "| i-vector PLDA (as reported by Nagrani et al. 2017) | - | vox1-o | 8.80 | - |" in papers
-    )
+    quoted = "| i-vector PLDA (as reported by Nagrani et al. 2017) | - | vox1-o | 8.80 | not run |"
+    assert quoted in papers and "metric learning (as reported by Nagrani et al. 2017)" in papers
     assert "Synthetic" not in text
+
+
+@pytest.mark.parametrize(
+    ("system", "its_backend", "title", "papers"),
+    [
+        ("ivector", "plda", "i-vector PLDA (as reported by Nagrani et al. 2017)", "8.80"),
+        ("metric_learning", None, "metric learning (as reported by Nagrani et al. 2017)", "7.80"),
+        ("xvector_proposed2", None, "x-vector, Proposed 2 (the paper's future work)", "-"),
+    ],
+)
+def test_systems_that_the_paper_quotes_or_announces(
+    run, make_system, small_official_lists, system, its_backend, title, papers
+):
+    run.corpus.write_trials("vox1-o", run.corpus.all_pairs())
+    config = the_papers(system) | ({"backend": its_backend} if its_backend else {})
+    made = make_system(system, **config)
+    made.write_scores("vox1-o", rows(run.corpus, 3), its_backend or "cosine")
+    made.write_scores("vox1-o", rows(run.corpus, 6), "as-norm-means")
+    make_system(system, 1, **config | {"num_speakers": 7}).write_scores(
+        "vox1-o", rows(run.corpus, 9), its_backend or "cosine"
+    )
+    assert run("voxceleb1") == 0
+    table = (run.exp / "RESULTS.md").read_text().split("## The paper's Table 2")[1]
+    (row,) = [line for line in table.splitlines() if line.startswith(f"| {title} |")]
+    assert row.split(" | ")[3:5] == [papers, "25.00"]
+    assert "7 of 1,211 training speakers" in row
+    beside = {(row["backend"], row["seed"]): row["paper_eer_percent"] for row in results(run)}
+    own = "" if papers == "-" else str(float(papers))
+    assert beside == {
+        (its_backend or "cosine", "0"): own,
+        (its_backend or "cosine", "1"): "",
+        ("as-norm-means", "0"): "",
+    }
 
 
 def test_dropped_trials_are_counted_and_have_no_number_of_the_papers(

@@ -5,8 +5,9 @@ import gzip
 import kaldiio
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
-from speaker_bases.kaldi_feats.mfcc.frames import ivector_features
+from speaker_bases.kaldi_feats.mfcc.frames import ivector_features, voiced_frames
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +16,10 @@ def golden_features(kaldi_golden_ivector):
 
     def read(name):
         cepstra = kaldiio.load_ark(str(kaldi_golden_ivector / f"mfcc_{name}.ark"))
-        return {utterance: ivector_features(matrix) for utterance, matrix in cepstra}
+        return {
+            utterance: ivector_features(matrix, voiced_frames(matrix))
+            for utterance, matrix in cepstra
+        }
 
     return read
 
@@ -37,3 +41,10 @@ def golden_posteriors(kaldi_golden_ivector):
         return found
 
     return read
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _blas_in_one_thread():
+    """Matrices of a recording are too small for several, which slow each other down."""
+    with threadpool_limits(1, user_api="blas"):
+        yield

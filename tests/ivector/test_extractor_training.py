@@ -8,6 +8,7 @@ from speaker_bases.ivector.extractor import Extractor, Statistics
 from speaker_bases.ivector.extractor_training import (
     ExtractorIteration,
     floored,
+    second_moments,
     towards,
     well_conditioned,
 )
@@ -35,11 +36,15 @@ def extractor():
     return Extractor(np.full(3, 1 / 3), matrices, np.stack([np.eye(4)] * 3), 10.0)
 
 
-def add_all(extractor, recordings):
-    iteration = ExtractorIteration(extractor)
-    for features, posteriors in recordings:
-        iteration.add(features, posteriors)
+def add_all(extractor, recordings, at_a_time=7):
+    iteration = ExtractorIteration(extractor, sum(second_moments(*each) for each in recordings))
+    for begin in range(0, len(recordings), at_a_time):
+        iteration.add(statistics_of(recordings[begin : begin + at_a_time]))
     return iteration
+
+
+def statistics_of(recordings):
+    return Statistics.joined([Statistics.of(*each) for each in recordings])
 
 
 def test_an_iteration_is_that_of_the_equations(recordings, extractor):
@@ -73,10 +78,10 @@ def test_iterations_make_the_recordings_likelier(recordings, extractor):
     found = []
     for _ in range(6):
         iteration = add_all(extractor, recordings)
-        found.append(iteration.auxiliary())
+        found.append(iteration.objective())
         extractor = iteration.updated()
     assert (np.diff(found) > 0).all()
-    vectors = np.stack([extractor.ivector(Statistics.of(*each)) for each in recordings])
+    vectors = extractor.ivectors(statistics_of(recordings))
     # The prior's: its offset is taken off, and the vectors have about the prior's covariance.
     np.testing.assert_allclose(vectors.mean(axis=0), 0.0, atol=0.05)
     assert np.linalg.eigvalsh(np.cov(vectors.T)).max() < 1.05
@@ -126,16 +131,14 @@ def test_kaldis_iterations(kaldi_golden_ivector, golden_features, golden_posteri
     for number, printed in enumerate((-123.358, -117.168)):
         iteration = add_all(extractor, recordings)
         assert iteration.frames == pytest.approx(27_029)
-        assert iteration.auxiliary() == pytest.approx(printed, abs=1e-3)
+        assert iteration.objective() == pytest.approx(printed, abs=1e-3)
         extractor = iteration.updated()
         if number:
             continue
         kaldis = read_extractor(kaldi_golden_ivector / "1.ie")
         assert extractor.offset == pytest.approx(kaldis.offset, abs=1e-5)
-        statistics = [Statistics.of(*each) for each in recordings]
-        ours, theirs = (
-            np.stack([model.ivector(each) for each in statistics]) for model in (extractor, kaldis)
-        )
+        statistics = statistics_of(recordings)
+        ours, theirs = (model.ivectors(statistics) for model in (extractor, kaldis))
         signs = np.sign((ours * theirs).sum(axis=0))  # an axis may point the other way
         assert signs[0] == 1
         np.testing.assert_allclose(signs * ours, theirs, atol=1e-3)

@@ -28,7 +28,7 @@ def test_likelihoods_are_those_of_the_densities(mixture):
         for value, i in zip(found, some, strict=True):
             density = multivariate_normal(mixture.means[i], covariances[i])
             assert value == pytest.approx(np.log(WEIGHTS[i]) + density.logpdf(frame))
-    diagonal = mixture.diagonal()
+    diagonal = mixture.diagonal
     for found, frame in zip(diagonal.log_likelihoods(x), x, strict=True):
         for i, value in enumerate(found):
             density = multivariate_normal(diagonal.means[i], np.diag(np.diag(covariances[i])))
@@ -37,15 +37,15 @@ def test_likelihoods_are_those_of_the_densities(mixture):
 
 def test_a_mixture_is_the_same_with_full_covariances(mixture):
     x = np.random.default_rng(3).normal(size=(5, 4))
-    diagonal = mixture.diagonal()
+    diagonal = mixture.diagonal
     everyone = np.tile(np.arange(3), (5, 1))
     full = FullMixture.of(diagonal)
     np.testing.assert_allclose(full.log_likelihoods(x, everyone), diagonal.log_likelihoods(x))
-    np.testing.assert_allclose(full.diagonal().variances, diagonal.variances)
+    np.testing.assert_allclose(full.diagonal.variances, diagonal.variances)
 
 
 def test_selection_is_from_the_likeliest(mixture):
-    x, diagonal = np.random.default_rng(4).normal(size=(9, 4)), mixture.diagonal()
+    x, diagonal = np.random.default_rng(4).normal(size=(9, 4)), mixture.diagonal
     order = np.argsort(-diagonal.log_likelihoods(x), axis=1)
     np.testing.assert_array_equal(diagonal.select(x, 2), order[:, :2])
     np.testing.assert_array_equal(diagonal.select(x, 20), order)
@@ -77,7 +77,7 @@ def test_an_i_vector_is_the_mean_given_the_frames():
             precision += g * m.T @ p @ m
             linear += g * m.T @ p @ frame
     expected = np.linalg.solve(precision, linear) - [7.0, 0.0]
-    found = extractor.ivector(Statistics.of(features, posteriors))
+    (found,) = extractor.ivectors(Statistics.of(features, posteriors))
     np.testing.assert_allclose(found, expected)
 
 
@@ -85,7 +85,7 @@ def test_an_i_vector_is_the_mean_given_the_frames():
 
 
 def test_kaldis_selection(kaldi_golden_ivector):
-    diagonal = read_full(kaldi_golden_ivector / "final.ubm").diagonal()
+    diagonal = read_full(kaldi_golden_ivector / "final.ubm").diagonal
     features = dict(kaldiio.load_ark(str(kaldi_golden_ivector / "ubm_features_three.ark")))
     lines = (kaldi_golden_ivector / "gselect_three.txt").read_text().splitlines()
     assert len(lines) == 3
@@ -100,7 +100,7 @@ def test_kaldis_posteriors_and_i_vectors(
     kaldi_golden_ivector, golden_features, golden_posteriors, name
 ):
     mixture = read_full(kaldi_golden_ivector / "final.ubm")
-    diagonal, posteriors = mixture.diagonal(), golden_posteriors(name)
+    diagonal, posteriors = mixture.diagonal, golden_posteriors(name)
     extractors = {f"ivector_{name}.ark": read_extractor(kaldi_golden_ivector / "final.ie")}
     if name == "test":
         extractors["ivector_test_0.ark"] = read_extractor(kaldi_golden_ivector / "0.ie")
@@ -110,5 +110,5 @@ def test_kaldis_posteriors_and_i_vectors(
         np.testing.assert_allclose(ours.toarray(), posteriors[utterance], atol=1e-4)
         statistics = Statistics.of(features, ours)
         for ark, extractor in extractors.items():
-            found = extractor.ivector(statistics)
+            (found,) = extractor.ivectors(statistics)
             np.testing.assert_allclose(found, wanted[ark][utterance], atol=1e-4)

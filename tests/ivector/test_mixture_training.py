@@ -80,7 +80,7 @@ def test_a_component_that_dies_keeps_its_place(frames, kind):
     found = iteration.updated()
     assert found.weights[2] == 1e-4
     np.testing.assert_array_equal(found.means[2], far[2])
-    diagonal = found if kind is DiagonalIteration else found.diagonal()
+    diagonal = found if kind is DiagonalIteration else found.diagonal
     np.testing.assert_allclose(diagonal.variances[2], start.variances[2])
     np.testing.assert_allclose(diagonal.variances[:2, 1], 1e-3, rtol=1e-6)
 
@@ -117,7 +117,7 @@ def train(kind, mixture, features, selected, iterations):
 def assert_close(ours, kaldis, tolerance):
     """In standard deviations, and ratios of variances."""
     if isinstance(ours, FullMixture):
-        ours, kaldis = ours.diagonal(), kaldis.diagonal()
+        ours, kaldis = ours.diagonal, kaldis.diagonal
     np.testing.assert_allclose(ours.weights, kaldis.weights, atol=tolerance)
     deviations = np.sqrt(kaldis.variances)
     np.testing.assert_allclose(ours.means / deviations, kaldis.means / deviations, atol=tolerance)

@@ -147,10 +147,10 @@ def embedded(conf, capfd, caplog):
 
 @pytest.fixture
 def make_fbank(project_root, conf):
-    """Run make_fbank.sh."""
+    """Run make_features.sh."""
 
     def run(data: FeatureCorpus, *options: str, **environment: str):
-        script = project_root / "kaldi_feats" / "make_fbank.sh"
+        script = project_root / "kaldi_feats" / "make_features.sh"
         tools = [environment.pop("PATH", ""), os.path.dirname(sys.executable), os.environ["PATH"]]
         return subprocess.run(
             ["bash", script, "--nj", "2", "--fbank-config", conf, *options, data],

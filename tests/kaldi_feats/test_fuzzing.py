@@ -16,12 +16,9 @@ from speaker_bases.kaldi_feats.corpora.voxceleb_lists import ListFile, read_list
 from speaker_bases.kaldi_feats.corpus import Corpus, DataSet, install
 from speaker_bases.kaldi_feats.data_dir import read_table, write_data_dir, write_table
 from speaker_bases.kaldi_feats.fbank.features import Fbank
-from speaker_bases.kaldi_feats.fbank.options import (
-    DEFAULTS,
-    feature_settings,
-    read_options,
-    write_settings,
-)
+from speaker_bases.kaldi_feats.fbank.options import DEFAULTS, read_options
+from speaker_bases.kaldi_feats.kinds.fbank import with_window
+from speaker_bases.kaldi_feats.kinds.record import feature_settings, write_record
 from speaker_bases.kaldi_feats.prepared import read_prepared
 from speaker_bases.kaldi_feats.reader import (
     FeatureReader,
@@ -173,7 +170,7 @@ def test_lists_in_any_form(tmp_path):
 
 def test_option_files(tmp_path):
     path = tmp_path / "fbank.conf"
-    write_settings(path, dict(DEFAULTS), 300, False)
+    write_record(tmp_path, with_window(DEFAULTS), False)
     for data, _ in damaged(path, [path.read_bytes(), b"--num-mel-bins=64 # bands\n--dither=0\n"]):
         options = value_or_refusal(lambda: read_options(path), path, data)
         settings = value_or_refusal(lambda: feature_settings(tmp_path), path, data)
@@ -184,8 +181,8 @@ def test_option_files(tmp_path):
             }
             with contextlib.suppress(ValueError):  # which the feature stage makes an InputError
                 Fbank(options)
-            write_settings(tmp_path / "again.conf", options, 300, False)
-            assert read_options(tmp_path / "again.conf") == options
+            write_record(tmp_path / "again", with_window(options), False)
+            assert read_options(tmp_path / "again" / "fbank.conf") == options
 
 
 MATRICES = {u: np.random.default_rng(7).normal(size=(9, 4)).astype(np.float32) for u in UTTERANCES}

@@ -1,4 +1,4 @@
-"""make_fbank.sh with programs that stand in for Kaldi's."""
+"""make_features.sh with programs that stand in for Kaldi's."""
 
 import os
 import select
@@ -16,7 +16,7 @@ import soundfile
 
 from speaker_bases.kaldi_feats import extract
 from speaker_bases.kaldi_feats.checks import validate_data_dir
-from speaker_bases.kaldi_feats.fbank.options import feature_settings
+from speaker_bases.kaldi_feats.kinds.record import feature_settings
 from speaker_bases.kaldi_feats.reader import read_num_frames
 
 PROGRAMS = ("compute-fbank-feats", "apply-cmvn-sliding", "copy-feats", "extract-segments")
@@ -178,7 +178,7 @@ def test_what_kaldis_programs_do_not_have_is_refused(corpus, kaldi, make_fbank, 
 def test_a_train_cmd_that_is_not_there(corpus, kaldi, make_fbank):
     done = make_fbank(corpus, "--cmd", "queue.pl -q all")
     assert done.returncode == 1
-    assert "make_fbank.sh: error: no such command: queue.pl -q all" in done.stderr
+    assert "make_features.sh: error: no such command: queue.pl -q all" in done.stderr
 
 
 def test_kaldis_own_runner(tmp_path, kaldi, make_fbank, corpus, monkeypatch):
@@ -288,7 +288,13 @@ def test_kaldi_interrupted(corpus, kaldi, project_root, make_fbank, conf):
     alive = corpus.folder / "alive"
     os.mkfifo(alive)
     corpus.point_to(12, f"exec 9> {shlex.quote(str(alive))}; echo >&9; exec sleep 600 |")
-    words = ["bash", project_root / "kaldi_feats" / "make_fbank.sh", "--fbank-config", conf, corpus]
+    words = [
+        "bash",
+        project_root / "kaldi_feats" / "make_features.sh",
+        "--fbank-config",
+        conf,
+        corpus,
+    ]
     path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     with (
         subprocess.Popen(words, env=os.environ | {"PATH": path}, start_new_session=True) as process,

@@ -1,4 +1,4 @@
-"""make_fbank.sh without Kaldi."""
+"""make_features.sh without Kaldi."""
 
 import os
 import stat
@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from speaker_bases.kaldi_feats.checks import validate_data_dir
-from speaker_bases.kaldi_feats.fbank.options import feature_settings
+from speaker_bases.kaldi_feats.kinds.record import feature_settings
 from speaker_bases.kaldi_feats.reader import FeatureReader, read_num_frames
 
 
 @pytest.fixture
 def script(project_root) -> Path:
-    return project_root / "kaldi_feats" / "make_fbank.sh"
+    return project_root / "kaldi_feats" / "make_features.sh"
 
 
 def test_agrees_with_kaldis_golden_features(golden_corpus, make_fbank, project_root):
@@ -60,7 +60,7 @@ def test_usage_on_a_wrong_count(script, arguments):
 )
 def test_bad_option(script, arguments, message):
     done = subprocess.run(["bash", script, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and f"make_fbank.sh: error: {message}" in done.stderr
+    assert done.returncode == 2 and f"make_features.sh: error: {message}" in done.stderr
 
 
 def test_help(script):

@@ -218,6 +218,21 @@ def test_the_systems_are_the_rows_of_table_2(project_root, system):
         assert losses["hard_negative"]["num_negatives"] == 100
 
 
+@pytest.mark.parametrize("losses", ["softmax", "proposed1", "proposed2"])
+def test_the_x_vectors_differ_from_the_systems_of_table_2_in_the_network(project_root, losses):
+    conf = project_root / "conf"
+    there, here = (
+        load_config(conf / "systems" / f"{name}.yaml", conf / "corpora" / "voxceleb1.yaml")
+        for name in (losses, f"xvector_{losses}")
+    )
+    assert {key for key in here if here[key] != there[key]} == {"network", "system"}
+    assert here["network"] == "xvector"
+    data = PAPERS_DATA[1]
+    assert what_makes_it_another(here | data, "voxceleb1") == []
+    assert np.isnan(paper_eer(here | data, "voxceleb1", "vox1-o", "cosine"))
+    assert what_makes_it_another(here | data | {"network": "table1"}, "voxceleb1")
+
+
 # What Table 4 says of each: H, or None without L_H, and the error rates on three lists.
 TABLE_4 = {
     "vox2_center": (None, (2.99, 3.01, 5.19)),

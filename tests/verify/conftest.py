@@ -1,5 +1,6 @@
 """A small calibrated run, with the recordings that it was scored on."""
 
+import json
 from types import SimpleNamespace
 
 import keras
@@ -8,15 +9,18 @@ import pytest
 import soundfile
 import yaml
 
+from speaker_bases.evaluate.backends import BACKENDS
 from speaker_bases.evaluate.calibrate import calibrate
 from speaker_bases.evaluate.embed import embed
 from speaker_bases.evaluate.score import score
-from speaker_bases.kaldi_feats.data_dir import write_data_dir
+from speaker_bases.kaldi_feats.data_dir import write_data_dir, write_table
 from speaker_bases.kaldi_feats.extract import main as extract
-from speaker_bases.kaldi_feats.fbank.options import feature_settings
+from speaker_bases.kaldi_feats.kinds.record import feature_settings
+from speaker_bases.kaldi_feats.reader import VectorWriter, read_vectors
 from speaker_bases.kaldi_feats.trials import all_pairs, write_trials
 from speaker_bases.models import ResNetTable, resnet34
 from speaker_bases.run_dir import RunDir
+from speaker_bases.verify.models import CARD
 
 TINY = ResNetTable(4, (1, 2), (4, 8), (1, 1), ((1, 1), (2, 2)), None)
 RATE = 16000
@@ -73,6 +77,36 @@ def tiny(tmp_path_factory, project_root):
     made = make_run(tmp_path_factory.mktemp("verify"), project_root)
     calibrate(made.run, made.test, "pairs", "pairs")
     return made
+
+
+@pytest.fixture(scope="session")
+def backends(tiny):
+    """The same run with PLDA and AS-norm, learnt from speakers that resemble those of the test."""
+    utterances, embeddings = read_vectors(tiny.run.embeddings("test"))
+    random, utt2spk = np.random.default_rng(0), {}
+    with VectorWriter(tiny.run.embeddings("train")) as writer:
+        for copy in "abc":
+            noise = 0.5 * embeddings.std(axis=0) * random.normal(size=embeddings.shape)
+            for utterance, vector in zip(utterances, embeddings + noise, strict=True):
+                utt2spk[f"{copy}{utterance}"] = f"{copy}{utterance.split('-')[0]}"
+                writer.write(f"{copy}{utterance}", vector.astype(np.float32))
+    write_table(tiny.folder / "data" / "train" / "utt2spk", utt2spk)
+    tiny.run.write_speakers(sorted(set(utt2spk.values())))
+    for name in ("plda", "as-norm-means"):
+        BACKENDS[name].fit(tiny.run, tiny.folder / "data" / "train", BACKENDS[name].settings)
+        score(tiny.run, tiny.test, None, name)
+        calibrate(tiny.run, tiny.test, "pairs", "pairs", name)
+    return tiny
+
+
+def with_card(source, path, card):
+    """A copy of an exported model with another card."""
+    import onnx
+
+    model = onnx.load(source)
+    onnx.helper.set_model_props(model, {CARD: json.dumps(card)})
+    onnx.save(model, path)
+    return path
 
 
 @pytest.fixture(scope="session")

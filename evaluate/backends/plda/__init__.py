@@ -8,9 +8,10 @@ import numpy as np
 
 from ....files import content_digest
 from ....run_dir import RunDir
-from ..enrolment import Enrolment
+from ...scoring.enrolment import Enrolment
+from ...scoring.plda import PldaScorer
+from .files import load_scorer
 from .fitting import Settings, fit_plda
-from .model import Model, load_model
 
 
 class PldaBackend:
@@ -32,17 +33,21 @@ class PldaBackend:
     def scores(
         self, run: RunDir, embeddings: np.ndarray, enrol: np.ndarray, test: np.ndarray
     ) -> np.ndarray:
-        """See `Model.scores`."""
-        return _loaded(run, embeddings).scores(embeddings, enrol, test)
+        """See `PldaScorer.scores`."""
+        return self.load(run, embeddings.shape[1]).scores(embeddings, enrol, test)
 
     def model_scores(
         self, run: RunDir, embeddings: np.ndarray, models: Enrolment, test: np.ndarray
     ) -> np.ndarray:
-        """See `Model.model_scores`."""
-        return _loaded(run, embeddings).model_scores(embeddings, models, test)
+        """See `PldaScorer.model_scores`."""
+        return self.load(run, embeddings.shape[1]).model_scores(embeddings, models, test)
 
+    def load(self, run: RunDir, dim: int) -> PldaScorer:
+        """The scorer with what the run has learnt.
 
-def _loaded(run: RunDir, embeddings: np.ndarray) -> Model:
-    model = load_model(run)
-    model.refuse_misfits(run.plda, embeddings.shape[1])
-    return model
+        Raises:
+            InputError: it is missing, damaged, or not of embeddings of `dim` values.
+        """
+        scorer = load_scorer(run)
+        scorer.refuse_misfits(run.plda, dim)
+        return scorer

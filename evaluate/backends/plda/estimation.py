@@ -17,8 +17,8 @@ Source: PldaEstimator in Kaldi's src/ivector/plda.cc, which ivector-compute-plda
 import numpy as np
 from scipy import linalg
 
+from ...scoring.two_covariance import Plda
 from .statistics import Statistics
-from .two_covariance import Plda
 
 
 def train_plda(statistics: Statistics, iterations: int = 10) -> Plda:

@@ -1,10 +1,15 @@
-"""Kaldi's file of a PLDA model, which ivector-compute-plda writes."""
+"""Files of a PLDA model: Kaldi's, which ivector-compute-plda writes, and those of a run."""
 
 import os
 
+from ....command_line import InputError
 from ....kaldi_feats.object_writer import writing
-from ....kaldi_feats.objects import reading
-from .two_covariance import Plda
+from ....kaldi_feats.objects import read_matrix, read_vector, reading
+from ....run_dir import RunDir
+from ....stamp import Stamp
+from ...scoring.plda import PldaScorer
+from ...scoring.projection import Projection
+from ...scoring.two_covariance import Plda
 
 
 def read_plda(path: str | os.PathLike) -> Plda:
@@ -36,3 +41,21 @@ def write_plda(path: str | os.PathLike, plda: Plda, binary: bool = True) -> None
         for array in (plda.mean, plda.transform, plda.psi):
             writer.array(array)
         writer.token("</Plda>")
+
+
+def load_scorer(run: RunDir) -> PldaScorer:
+    """Load what a run has learnt.
+
+    Raises:
+        InputError: if it is not there or not complete, or a file is damaged.
+    """
+    made = Stamp(run.plda_done, {}).read()
+    if made is None or not run.plda.is_file():
+        raise InputError(f"{run.plda}: no complete PLDA back-end; run stage 4 again")
+    projection = Projection(
+        read_vector(run.plda_mean) if run.plda_mean.is_file() else None,
+        read_matrix(run.plda_lda) if run.plda_lda.is_file() else None,
+    )
+    return PldaScorer(
+        projection, read_plda(run.plda), bool(made.get("simple_length_normalization"))
+    )

@@ -13,11 +13,12 @@ from ....kaldi_feats.objects import read_matrix, read_vector
 from ....lock import locked
 from ....run_dir import RunDir
 from ....stamp import Stamp
+from ...scoring.plda import PldaScorer
+from ...scoring.projection import Projection
 from ...training_set import read_training_set, training_inputs
 from .estimation import train_plda
 from .files import read_plda, write_plda
-from .model import Model
-from .projection import Projection, train_lda
+from .lda import train_lda
 from .statistics import Statistics, collect
 
 log = logging.getLogger(__name__)
@@ -127,17 +128,17 @@ def _outputs(run: RunDir, settings: Settings) -> list[Path]:
     ]
 
 
-def _given(settings: Settings) -> Model:
+def _given(settings: Settings) -> PldaScorer:
     projection = Projection(
         read_vector(settings.mean_file) if settings.mean_file else None,
         read_matrix(settings.lda_file) if settings.lda_file else None,
     )
-    model = Model(projection, read_plda(settings.plda_file))
+    model = PldaScorer(projection, read_plda(settings.plda_file))
     model.refuse_misfits(settings.plda_file)
     return model
 
 
-def _estimated(run: RunDir, train_dir: Path, settings: Settings) -> Model:
+def _estimated(run: RunDir, train_dir: Path, settings: Settings) -> PldaScorer:
     scp = run.embeddings(train_dir.resolve().name)
     found = read_training_set(run, train_dir)
     embeddings, labels = found.embeddings, found.labels
@@ -166,7 +167,7 @@ def _estimated(run: RunDir, train_dir: Path, settings: Settings) -> Model:
         embeddings.shape[1],
         settings.iterations,
     )
-    return Model(projection, plda)
+    return PldaScorer(projection, plda)
 
 
 def _lda_dim(statistics: Statistics, asked: int, scp: Path) -> int:

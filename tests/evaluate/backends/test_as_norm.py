@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from speaker_bases.evaluate.backends.as_norm import as_norm
 from speaker_bases.evaluate.score import main as score
+from speaker_bases.evaluate.scoring.as_norm import as_norm
 from speaker_bases.kaldi_feats.data_dir import write_table
 from speaker_bases.kaldi_feats.reader import read_vectors
 from speaker_bases.losses import SpeakerBases
@@ -31,7 +31,7 @@ def by_a_loop(embeddings, enrol, test, cohort, top):
 
 @pytest.mark.parametrize("top", [2, 7, 40])
 def test_equals_a_loop(top, monkeypatch):
-    monkeypatch.setattr("speaker_bases.evaluate.backends.as_norm._BLOCK_VALUES", 100)
+    monkeypatch.setattr("speaker_bases.evaluate.scoring.as_norm._BLOCK_VALUES", 100)
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(20, 6)).astype(np.float32)
     cohort = unit(rng.normal(size=(40, 6)))

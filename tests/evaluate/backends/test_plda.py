@@ -10,10 +10,11 @@ from scipy.stats import multivariate_normal
 from speaker_bases.error_rates import eer
 from speaker_bases.evaluate.backends.plda.estimation import train_plda
 from speaker_bases.evaluate.backends.plda.files import read_plda, write_plda
-from speaker_bases.evaluate.backends.plda.model import Model
-from speaker_bases.evaluate.backends.plda.projection import Projection, train_lda, with_length
+from speaker_bases.evaluate.backends.plda.lda import train_lda
 from speaker_bases.evaluate.backends.plda.statistics import collect
-from speaker_bases.evaluate.backends.plda.two_covariance import Plda
+from speaker_bases.evaluate.scoring.plda import PldaScorer
+from speaker_bases.evaluate.scoring.projection import Projection, with_length
+from speaker_bases.evaluate.scoring.two_covariance import Plda
 from speaker_bases.kaldi_feats.objects import read_matrix, read_vector
 
 
@@ -158,7 +159,7 @@ def test_kaldis_scores_with_kaldis_model(kaldi_golden_ivector, name, simple, mod
     row, vectors = read_ark(kaldi_golden_ivector / "lda_test.ark")
     wanted = read_lines(kaldi_golden_ivector / name)
     enrol, test = ([row[line[side]] for line in wanted] for side in (0, 1))
-    scorer = Model(Projection(None, None), read_plda(kaldi_golden_ivector / model), simple)
+    scorer = PldaScorer(Projection(None, None), read_plda(kaldi_golden_ivector / model), simple)
     assert_kaldis_scores(scorer.scores(vectors, np.array(enrol), np.array(test)), wanted)
 
 
@@ -198,7 +199,7 @@ def network(kaldi_golden_ivector):
 def test_kaldis_scores_of_a_networks_embeddings(network):
     folder, vectors, enrol, test, is_target = network
     projection = Projection(read_vector(folder / "mean.vec"), read_matrix(folder / "lda.mat"))
-    scores = Model(projection, read_plda(folder / "plda.txt")).scores(vectors, enrol, test)
+    scores = PldaScorer(projection, read_plda(folder / "plda.txt")).scores(vectors, enrol, test)
     assert_kaldis_scores(scores, read_lines(folder / "scores.txt.gz"))
     assert 100 * eer(scores, is_target) == pytest.approx(9.608, abs=0.001)
 
@@ -214,7 +215,7 @@ def test_trained_here_it_is_kaldis_model_and_kaldis_error_rate(network, tmp_path
     projection = Projection(mean.mean, lda)
     ours, kaldis = train_plda(collect(train, labels, projection)), read_plda(folder / "plda.txt")
     np.testing.assert_allclose(ours.psi, kaldis.psi, rtol=1e-6)
-    scores = Model(projection, ours).scores(vectors, enrol, test)
+    scores = PldaScorer(projection, ours).scores(vectors, enrol, test)
     assert_kaldis_scores(scores, read_lines(folder / "scores.txt.gz"))
     assert 100 * eer(scores, is_target) == pytest.approx(9.608, abs=0.02)
     write_plda(tmp_path / "plda", ours, binary=False)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from speaker_bases.evaluate.backends.plda.files import read_plda, write_plda
-from speaker_bases.evaluate.backends.plda.two_covariance import Plda
 from speaker_bases.evaluate.score import main
+from speaker_bases.evaluate.scoring.two_covariance import Plda
 from speaker_bases.evaluate.stamps import why_stale
 from speaker_bases.evaluate.trial_list import load_trial_list
 from speaker_bases.files import digest

@@ -15,7 +15,8 @@ from speaker_bases.kaldi_feats.corpora import voxceleb, voxceleb_counts
 from speaker_bases.kaldi_feats.corpora.left_out import LeftOut
 from speaker_bases.kaldi_feats.corpora.voxceleb_tree import scan
 from speaker_bases.kaldi_feats.data_dir import read_table
-from speaker_bases.kaldi_feats.fbank.stage import FbankStage
+from speaker_bases.kaldi_feats.fbank.stage import FeatureStage
+from speaker_bases.kaldi_feats.kinds.fbank import with_window
 from speaker_bases.kaldi_feats.prepare import main
 from speaker_bases.kaldi_feats.trials import read_trials
 
@@ -334,7 +335,7 @@ def test_a_changed_m4a_is_noticed_though_it_is_behind_a_pipe(vox1, vox2, own_lis
     command += ["--trials", str(own_list), "--data", str(data), "--allow-missing"]
     assert main(command) == 0
     (data / "train" / "feats.scp").write_text("of the old recording\n")
-    stage = FbankStage(data / "train", None, {})
+    stage = FeatureStage(data / "train", None, with_window({}))
     before = [chunk.path for chunk in stage.chunks]
     (data / "test" / "feats.scp").write_text("of unchanged recordings\n")
     m4a = vox2 / "dev/aac/id00012/-1-_bcdefgh/00001.m4a"
@@ -343,7 +344,7 @@ def test_a_changed_m4a_is_noticed_though_it_is_behind_a_pipe(vox1, vox2, own_lis
     assert not (data / "train" / "feats.scp").exists()
     assert (data / "test" / "feats.scp").exists()
     # Its ark is another, too: the one that stage 0 leaves there is not taken for it.
-    after = [chunk.path for chunk in FbankStage(data / "train", None, {}).chunks]
+    after = [chunk.path for chunk in FeatureStage(data / "train", None, with_window({})).chunks]
     assert len(before) == len(after) == 1 and before != after
 
 

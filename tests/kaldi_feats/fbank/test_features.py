@@ -8,12 +8,9 @@ import pytest
 from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.audio import read_recording
 from speaker_bases.kaldi_feats.fbank.features import Fbank
-from speaker_bases.kaldi_feats.fbank.options import (
-    DEFAULTS,
-    feature_settings,
-    read_options,
-    write_settings,
-)
+from speaker_bases.kaldi_feats.fbank.options import DEFAULTS, read_options
+from speaker_bases.kaldi_feats.kinds.fbank import with_window
+from speaker_bases.kaldi_feats.kinds.record import feature_settings, write_record
 from speaker_bases.kaldi_feats.reader import FeatureReader
 
 GOLDEN = """--dither=0 --window-type=hamming --num-mel-bins=64 --frame-length=25 --frame-shift=10
@@ -120,7 +117,7 @@ def test_no_option_file(tmp_path):
 def test_settings_compare_by_what_they_mean(tmp_path, conf):
     one, other = tmp_path / "one", tmp_path / "other"
     for folder, text in ((one, GOLDEN), (other, GOLDEN + " --snip_edges=T --low-freq=2e1")):
-        write_settings(folder / "fbank.conf", read_options(conf(text)), 300, compress=False)
+        write_record(folder, with_window(read_options(conf(text))), compress=False)
     settings = feature_settings(one)
     assert settings == feature_settings(other)
     assert settings["num-mel-bins"] == "64" and settings["frame-shift"] == "10"
@@ -131,17 +128,17 @@ def test_settings_compare_by_what_they_mean(tmp_path, conf):
 
 def test_settings_do_not_depend_on_storage_or_on_what_was_let_in(tmp_path, conf):
     options = read_options(conf(GOLDEN))
-    write_settings(tmp_path / "a" / "fbank.conf", options, 300, compress=False)
+    write_record(tmp_path / "a", with_window(options), compress=False)
     options |= {"allow-downsample": True, "channel": 1}
-    write_settings(tmp_path / "b" / "fbank.conf", options, 300, compress=True)
+    write_record(tmp_path / "b", with_window(options), compress=True)
     assert feature_settings(tmp_path / "a") == feature_settings(tmp_path / "b")
 
 
 @pytest.mark.parametrize("option, window", [("--low-freq=30", 300), ("", 299)])
 def test_other_settings_differ(tmp_path, conf, option, window):
-    write_settings(tmp_path / "a" / "fbank.conf", read_options(conf(GOLDEN)), 300, False)
+    write_record(tmp_path / "a", with_window(read_options(conf(GOLDEN))), False)
     options = read_options(conf(f"{GOLDEN} {option}"))
-    write_settings(tmp_path / "b" / "fbank.conf", options, window, False)
+    write_record(tmp_path / "b", with_window(options, window), False)
     assert feature_settings(tmp_path / "a") != feature_settings(tmp_path / "b")
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..row_products import row_products
+from .row_products import row_products
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,56 @@ class Plda:
 
         Source: LogLikelihoodRatio.
         """
+        return self.models(enrolled, counts).scores(tested, enrol, test)
+
+    def models(self, enrolled: np.ndarray, counts: np.ndarray) -> "Models":
+        """What of `scores` belongs to the enrolled speakers.
+
+        Args:
+            enrolled: (models, dim), `transformed`.
+            counts: (models,) int, of how many vectors each is the mean.
+        """
         numbers, kind = np.unique(counts, return_inverse=True)
         posterior = numbers[:, None] * self.psi + 1.0  # (kinds, dim)
         shrinkage = (posterior - 1.0) / posterior
         given, unknown = 1.0 + self.psi / posterior, 1.0 + self.psi
         constant = 0.5 * (np.log(unknown) - np.log(given)).sum(axis=1)
         means = shrinkage[kind] * enrolled
-        of_model = constant[kind] - 0.5 * (means**2 / given[kind]).sum(axis=1)
-        of_test = 0.5 * tested**2 @ (1.0 / unknown - 1.0 / given).T  # (utterances, kinds)
-        scores = row_products(means / given[kind], enrol, tested, test)
-        scores += of_model[enrol]
-        scores += of_test[test, kind[enrol]]
+        return Models(
+            weights=means / given[kind],
+            offsets=constant[kind] - 0.5 * (means**2 / given[kind]).sum(axis=1),
+            kind=kind,
+            squares=0.5 * (1.0 / unknown - 1.0 / given),
+        )
+
+
+@dataclass(frozen=True)
+class Models:
+    """Enrolled speakers: a score is ``weights . v + squares . v^2 + offset``.
+
+    Attributes:
+        weights: (models, dim).
+        offsets: (models,).
+        kind: (models,) int, which of `squares` is each one's: those of as many vectors share one.
+        squares: (kinds, dim).
+    """
+
+    weights: np.ndarray
+    offsets: np.ndarray
+    kind: np.ndarray
+    squares: np.ndarray
+
+    def scores(self, tested: np.ndarray, enrol: np.ndarray, test: np.ndarray) -> np.ndarray:
+        """The score of every trial (trials,) float64; see `Plda.scores`."""
+        of_test = tested**2 @ self.squares.T  # (utterances, kinds)
+        scores = row_products(self.weights, enrol, tested, test)
+        scores += self.offsets[enrol]
+        scores += of_test[test, self.kind[enrol]]
+        return scores
+
+    def scores_of(self, vector: np.ndarray) -> np.ndarray:
+        """The score of every model (models,) against one vector (dim,), `transformed`."""
+        scores = self.weights @ vector.astype(self.weights.dtype)
+        scores += self.offsets
+        scores += (self.squares @ vector**2).astype(self.weights.dtype)[self.kind]
         return scores

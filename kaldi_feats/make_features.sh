@@ -1,27 +1,37 @@
 #!/usr/bin/env bash
-# Features of a Kaldi data directory: log mel filter banks minus a sliding mean.
+# Features of a Kaldi data directory.
 #
-# Usage: make_fbank.sh [options] DATA_DIR [LOG_DIR [FBANK_DIR]]
-#  e.g.: make_fbank.sh --nj 8 data/train
+# Usage: make_features.sh [options] DATA_DIR [LOG_DIR [ARK_DIR]]
+#  e.g.: make_features.sh --nj 8 data/train
+#        make_features.sh --kind mfcc data/train
+#
+# Kinds of features, and where they are:
+#   fbank  log mel filter banks minus a sliding mean          DATA_DIR
+#   mfcc   cepstra and, in vad.scp, which frames are voiced   DATA_DIR_mfcc
+# A kind that has a data directory of its own gets the tables of DATA_DIR copied into it.
 #
 # With KALDI_ROOT set, Kaldi's own compute-fbank-feats, apply-cmvn-sliding and copy-feats (and
-# extract-segments, where there are segments) make them under $train_cmd; without it the embedded
-# extractor (speaker_bases.kaldi_feats.extract). Features that are given are used instead.
-# Both write the same files, feats.scp, utt2num_frames and fbank.conf in DATA_DIR, and what one has
-# begun the other continues. LOG_DIR is DATA_DIR/log and FBANK_DIR, for the arks, DATA_DIR/fbank
+# extract-segments, where there are segments) make filter banks under $train_cmd; other kinds, and
+# all without it, are made by the embedded extractor (speaker_bases.kaldi_feats.extract). Features
+# that are given are used instead. All write the same files, feats.scp, utt2num_frames and
+# <kind>.conf, which says what they were made with; what one extractor has begun the other
+# continues. In the features' directory, LOG_DIR is log and ARK_DIR, for the arks, the kind's name,
 # unless given. Run again after an interruption, it continues; with everything done it does nothing;
 # what a changed option touches is made again.
 #
 # Options (--name value or --name=value) and their defaults:
+kind=fbank                  # of features: fbank or mfcc
 nj=                         # parallel jobs; without it one for each processor
 fbank_config=conf/fbank.conf
                             # options of compute-fbank-feats; this one is the project's
-cmn_window=300              # frames that the sliding mean is taken over
+mfcc_config=conf/mfcc.conf  # options of compute-mfcc-feats
+vad_config=conf/vad.conf    # options of compute-vad, for mfcc
+cmn_window=300              # frames that the sliding mean of filter banks is taken over
 compress=false              # true: store Kaldi's compressed matrices, a quarter of the disk for an
-                            # error of up to 0.09 on each value. VoxCeleb1 takes 33 GB or 8 GB,
-                            # VoxCeleb2 220 GB or 55 GB
+                            # error of up to 0.09 on each log-mel value. VoxCeleb1's filter banks
+                            # take 33 GB or 8 GB, VoxCeleb2's 220 GB or 55 GB
 skip_broken=false           # true: leave recordings that cannot be read out, and list them in
-                            # DATA_DIR/broken_recordings (embedded extractor)
+                            # broken_recordings there (embedded extractor)
 allow_missing=false         # true: leave trials of utterances without features out of the lists,
                             # with their count, instead of refusing the lists
 pipe_timeout=               # seconds that a command of wav.scp may say nothing (embedded extractor)
@@ -41,11 +51,11 @@ if [ $# -lt 1 ] || [ $# -gt 3 ]; then
   show_help >&2
   exit 2
 fi
-is_given fbank_config || [ ! -f "$here/../$fbank_config" ] || fbank_config=$here/../$fbank_config
+for name in fbank_config mfcc_config vad_config; do
+  is_given "$name" || [ ! -f "$here/../${!name}" ] || printf -v "$name" %s "$here/../${!name}"
+done
 cmd=${cmd:-${train_cmd:-}}
 data=$1
-logdir=${2:-$data/log}
-fbankdir=${3:-$data/fbank}
 
 # Called on its own, not from run.sh, the recipe's environment may not be active, or another may.
 python=$here/../.venv/bin/python
@@ -55,16 +65,17 @@ fi
 "$python" -c 'import speaker_bases.kaldi_feats' 2> /dev/null ||
   fail "$python lacks this project; run ./run.sh, which makes .venv, or pip install -e ."
 
-arguments=(${nj:+--nj "$nj"} --fbank-config "$fbank_config" --cmn-window "$cmn_window"
+arguments=(--kind "$kind" ${nj:+--nj "$nj"} --fbank-config "$fbank_config" --cmn-window "$cmn_window"
+  --mfcc-config "$mfcc_config" --vad-config "$vad_config"
   --compress "$compress" --skip-broken "$skip_broken" --allow-missing "$allow_missing"
-  ${pipe_timeout:+--pipe-timeout "$pipe_timeout"} ${max_minutes:+--max-minutes "$max_minutes"} "$data" "$logdir" "$fbankdir")
+  ${pipe_timeout:+--pipe-timeout "$pipe_timeout"} ${max_minutes:+--max-minutes "$max_minutes"} "$@")
 
 # One at a time: two would remove each other's files. The lock is this process's, and ends with it.
 lock=$(dirname "$data")/.$(basename "$data").lock
 exec 9>> "$lock"
 "$python" -m speaker_bases.lock 9 "$lock" $$ "making the features of $data" || exit 1
 
-if [ -z "${KALDI_ROOT:-}" ]; then
+if [[ -z ${KALDI_ROOT:-} || $kind != fbank ]]; then
   exec "$python" -m speaker_bases.kaldi_feats.extract "${arguments[@]}"
 fi
 
@@ -76,6 +87,8 @@ for program in "${programs[@]}"; do
     fail "$kaldi/src/featbin/$program is not there; build Kaldi, or unset KALDI_ROOT"
 done
 
+logdir=${2:-$data/log}
+fbankdir=${3:-$data/fbank}
 jobs=$("$python" -m speaker_bases.kaldi_feats.fbank.kaldi_jobs plan "${arguments[@]}")
 if [ "$jobs" -gt 0 ]; then
   # The jobs may start in another directory, on another machine.

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from speaker_bases.evaluate.backends import row_products
-from speaker_bases.evaluate.backends.cosine import cosine_scores
+from speaker_bases.evaluate.scoring import row_products
+from speaker_bases.evaluate.scoring.cosine import cosine_scores
 
 
 @pytest.fixture

@@ -1,23 +1,19 @@
-"""A PLDA model with what comes before it: from embeddings to scores."""
+"""PLDA with what comes before it: from embeddings to scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ....command_line import InputError
-from ....kaldi_feats.objects import read_matrix, read_vector
-from ....run_dir import RunDir
-from ....stamp import Stamp
-from ..enrolment import Enrolment
-from .files import read_plda
+from ...command_line import InputError
+from .enrolment import Enrolment, means_of
 from .projection import Projection, with_length
-from .two_covariance import Plda
+from .two_covariance import Models, Plda
 
 
 @dataclass(frozen=True)
-class Model:
-    """What scores embeddings.
+class PldaScorer:
+    """A PLDA model as a `Scorer`; a speaker is as `model_scores` says.
 
     Attributes:
         projection: what they go through first.
@@ -87,23 +83,39 @@ class Model:
             Kaldi's recipes combine them.
         """
         vectors = self.projection(embeddings)
-        enrolled = with_length(models.means(vectors))
-        enrolled = self.plda.transformed(enrolled, models.counts, self.simple)
+        enrolled = self._models(models.means(vectors), models.counts)
         tested = self.plda.transformed(vectors, simple=self.simple)
-        return self.plda.scores(enrolled, models.counts, tested, models.enrol, test)
+        return enrolled.scores(tested, models.enrol, test)
+
+    def enrol(
+        self, embeddings: np.ndarray, counts: np.ndarray, dtype: np.typing.DTypeLike = np.float64
+    ) -> "PldaVoices":
+        """See `Scorer`."""
+        models = self._models(means_of(self.projection(embeddings), counts), counts)
+        kept = {name: getattr(models, name).astype(dtype) for name in ("weights", "offsets")}
+        return PldaVoices(self, replace(models, **kept))
+
+    def _models(self, means: np.ndarray, counts: np.ndarray) -> Models:
+        return self.plda.models(
+            self.plda.transformed(with_length(means), counts, self.simple), counts
+        )
 
 
-def load_model(run: RunDir) -> Model:
-    """Load a run's model.
+@dataclass(frozen=True)
+class PldaVoices:
+    """See `Voices`.
 
-    Raises:
-        InputError: if it is not there or not complete, or a file is damaged.
+    Attributes:
+        scorer: whose they are.
+        models: the speakers.
     """
-    made = Stamp(run.plda_done, {}).read()
-    if made is None or not run.plda.is_file():
-        raise InputError(f"{run.plda}: no complete PLDA back-end; run stage 4 again")
-    projection = Projection(
-        read_vector(run.plda_mean) if run.plda_mean.is_file() else None,
-        read_matrix(run.plda_lda) if run.plda_lda.is_file() else None,
-    )
-    return Model(projection, read_plda(run.plda), bool(made.get("simple_length_normalization")))
+
+    scorer: PldaScorer
+    models: Models
+
+    def scores(self, embedding: np.ndarray) -> np.ndarray:
+        """See `Voices`."""
+        vectors = self.scorer.projection(embedding[None])
+        return self.models.scores_of(
+            self.scorer.plda.transformed(vectors, simple=self.scorer.simple)[0]
+        )
