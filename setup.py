@@ -17,7 +17,10 @@ for room in ROOMS:
     package_dir[name] = room
     package_dir |= {f"{name}.{s}": f"{room}/{s.replace('.', '/')}" for s in find_packages(room)}
 
+EXPORTED_NOTEBOOK = ["nbconvert>=7.16,<8", "latex2mathml>=3.77,<4"]
+
 TEST = [
+    *EXPORTED_NOTEBOOK,
     "pytest>=8,<10",
     "pytest-timeout>=2.3,<3",
     "pytest-xdist>=3.6,<4",
@@ -70,7 +73,7 @@ setup(
     extras_require={
         "synthetic": ["espeakng-loader>=0.2.4,<1"],
         "test": TEST,
-        "notebook": ["notebook>=7.2,<8", "ipykernel>=6.29,<8"],
+        "notebook": ["notebook>=7.2,<8", "ipykernel>=6.29,<8", *EXPORTED_NOTEBOOK],
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
         "export": EXPORT,
         "jax": ["jax>=0.7,<0.12"],

@@ -13,6 +13,8 @@ import numpy as np
 from speaker_bases.error_rates import eer
 from speaker_bases.losses import SpeakerBases
 
+from .restart import restart
+
 VOICE, INPUTS, DIM = 16, 64, 32
 UTTERANCES = 10  # of each training speaker
 BATCH = 100
@@ -105,12 +107,8 @@ def train(
         if model is None:
             model, embed = fresh, backbone
             model.compile(keras.optimizers.Adam(learning_rate), loss)
-            model.optimizer.build(model.trainable_variables)
-            start = [np.array(variable) for variable in model.optimizer.variables]
-        else:  # compiled already
-            model.set_weights(fresh.get_weights())
-            for variable, value in zip(model.optimizer.variables, start, strict=True):
-                variable.assign(value)
+        else:
+            restart(model, fresh)
         trainings[seed] = training = Training()
         order = world.batches(marks[-1], in_batch, seed)
         for begin, end in zip([0, *marks], marks, strict=False):

@@ -12,6 +12,8 @@ import numpy as np
 
 from speaker_bases.losses import CenterLoss, SpeakerBases
 
+from .restart import restart
+
 SPEAKERS, UTTERANCES, INPUTS = 8, 30, 16
 BATCH, EPOCHS = 80, 40
 
@@ -100,12 +102,8 @@ def train(
         if model is None:
             model = fresh
             model.compile(keras.optimizers.Adam(learning_rate), loss)
-            model.optimizer.build(model.trainable_variables)
-            start = [_copy(variable) for variable in model.optimizer.variables]
-        else:  # the model that is compiled already: tracing it anew takes longer than training it
-            model.set_weights(fresh.get_weights())
-            for variable, value in zip(model.optimizer.variables, start, strict=True):
-                variable.assign(value)
+        else:
+            restart(model, fresh)
         random = np.random.default_rng(seed)
         order = np.concatenate([batch for _ in range(epochs) for batch in batches(random)])
         watch = _Watch(steps=len(order) // BATCH // epochs)

@@ -77,13 +77,14 @@ def test_the_outputs_are_whole_and_of_no_particular_machine(build, project_root,
 def test_it_begins_and_ends_as_the_others_do(build, source):
     student = build.read_source(source, solved=False)
     prose = [cell.source for cell in student.cells if cell.cell_type == "markdown"]
-    assert re.match(rf"# {source.name[0]} \S", prose[0])
+    assert re.match(rf"# {source.name[0]}\. \S", prose[0])
     assert [each for each in HEADER if each not in prose[0]] == []
     lines = "\n".join(prose).splitlines()
     at = [lines.index(next(line for line in lines if line.startswith(each))) for each in FOOTER]
     assert at == sorted(at)
     in_short = [line for line in lines[at[0] + 1 : at[1]] if line]
-    assert len(in_short) == 3 and all(line.startswith("- ") for line in in_short)
+    assert sum(line.startswith("- ") for line in in_short) == 3
+    assert all(line.startswith(("- ", "  ")) for line in in_short)
 
 
 def test_numbers_in_prose_are_those_of_the_paper(build, source):
