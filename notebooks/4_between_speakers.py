@@ -419,19 +419,26 @@ def mining():
     return losses.HardNegativeMining(num_negatives=2, scale=5.0, reduction="mean")
 
 
-def train_toys(loss, **options):
-    """Trainings without a loss on the bases, with L_BC and with the spreading loss."""
-    on_bases = ({}, {"between_speaker": centring}, {"bases_regularizer": Spread()})
-    return [
-        toy.train(lambda own=own: [toy.bases(**options, **own)], loss, seeds=SEEDS)
-        for own in on_bases
-    ]
+@functools.cache
+def train_toys():
+    """Runs by seed: each loss alone, with L_BC and with the spreading loss."""
+    toys = {}
+    for symbol, loss, options in (
+        ("$L_S$", softmax_loss(), {"use_bias": False}),
+        ("$L_H$", mining(), {"similarity": "cosine"}),
+    ):
+        for name, on_bases in {
+            symbol: {},
+            f"{symbol} + $L_{{BC}}$": {"between_speaker": centring},
+            f"{symbol} + spreading": {"bases_regularizer": Spread()},
+        }.items():
+            head = functools.partial(toy.bases, **options, **on_bases)
+            toys[name] = toy.train(lambda head=head: [head()], loss, seeds=SEEDS)
+    return toys
 
 
-NAMES = ["$L_S$", "$L_S + L_{BC}$", "$L_S$ + spreading"]
-NAMES += ["$L_H$", "$L_H + L_{BC}$", "$L_H$ + spreading"]
-trainings = train_toys(softmax_loss(), use_bias=False) + train_toys(mining(), similarity="cosine")
-TOYS = dict(zip(NAMES, trainings, strict=True))
+# %%
+TOYS = train_toys()
 
 # %% say
 head = "| | closest bases | closest mean embeddings | nearest to its own speaker's mean |"
@@ -451,8 +458,8 @@ say(
 for seed in SEEDS:
     of_bases = {name: toy.closest_pair(by_seed[seed].bases[-1]) for name, by_seed in TOYS.items()}
     for name in ("$L_S$", "$L_H$"):
-        assert l_bc(TOYS[f"{name[:-1]} + L_{{BC}}$"][seed].bases[-1]) < -7.9
-        assert of_bases[f"{name[:-1]} + L_{{BC}}$"] > 0.85
+        assert l_bc(TOYS[f"{name} + $L_{{BC}}$"][seed].bases[-1]) < -7.9
+        assert of_bases[f"{name} + $L_{{BC}}$"] > 0.85
         assert of_bases[f"{name} + spreading"] < min(0.82, of_bases[name])
     alone, spread_out = (
         toy.closest_pair(toy.speaker_means(TOYS[name][seed]).T)
@@ -554,6 +561,8 @@ ARMS = {  # LeakyReLU's slope, bias, L_BC
     "$L_S + L_{BC}$, no bias": (0.3, False, True),
     "$L_S + L_{BC}$, no LeakyReLU": (1.0, True, True),
 }
+
+# %%
 averages = {name: train_averages(*arm) for name, arm in ARMS.items()}
 
 # %% say

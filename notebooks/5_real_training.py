@@ -316,6 +316,7 @@ def train(system):
     return runs
 
 
+# %%
 runs = {system: train(system) for system in SYSTEMS}
 
 # %%

@@ -270,6 +270,7 @@ def measured(metric, trained):
     return np.array([metric(each.new_embeddings, SPLITS[s].new_y) for s, each in trained.items()])
 
 
+# %%
 METRICS = {"EER, %": verification_eer, "one-shot accuracy, %": one_shot_accuracy}
 pixels = {  # no training at all
     metric: np.array([measure(part.new_x, part.new_y) for part in SPLITS.values()])
@@ -390,6 +391,7 @@ def at_scale(scale):
     return train(cosine, cosine_softmax(scale), SPLITS)
 
 
+# %%
 sweep = np.stack([measured(verification_eer, at_scale(scale)) for scale in SCALES])
 
 figure, axes = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
