@@ -17,7 +17,10 @@ for room in ROOMS:
     package_dir[name] = room
     package_dir |= {f"{name}.{s}": f"{room}/{s.replace('.', '/')}" for s in find_packages(room)}
 
+EXPORTED_NOTEBOOK = ["nbconvert>=7.16,<8", "latex2mathml>=3.77,<4"]
+
 TEST = [
+    *EXPORTED_NOTEBOOK,
     "pytest>=8,<10",
     "pytest-timeout>=2.3,<3",
     "hypothesis>=6.100,<7",
@@ -68,7 +71,7 @@ setup(
     extras_require={
         "synthetic": ["espeakng-loader>=0.2.4,<1"],
         "test": TEST,
-        "notebook": ["notebook>=7.2,<8", "ipykernel>=6.29,<8"],
+        "notebook": ["notebook>=7.2,<8", "ipykernel>=6.29,<8", *EXPORTED_NOTEBOOK],
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
         "export": EXPORT,
         "jax": ["jax>=0.7,<0.12"],

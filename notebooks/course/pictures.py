@@ -74,12 +74,17 @@ def plane(run: Run, title: str, alt: str, epochs: Sequence[int] = (0, 5, -1)) ->
 
 
 def circle(run: Run, title: str, alt: str, epochs: Sequence[int] = (0, 5, -1)) -> None:
-    """Directions only, all a cosine sees: embeddings just inside the circle, bases outside."""
+    """Directions only, all a cosine sees: embeddings just inside the circle, bases outside.
+
+    Without bases the speakers' numbers stand at their means.
+    """
     figure, axes = panels(len(epochs), title)
     for each, epoch in zip(axes, epochs, strict=True):
         on_circle(each, run.embeddings[epoch], run.y)
         if run.bases:
             rays(each, run.bases[epoch], 1.1)
+        else:
+            names(each, run.embeddings[epoch], run.y)
         each.set_title(when(epoch))
     show(figure, alt)
 
@@ -119,7 +124,7 @@ def on_circle(axes, embeddings: np.ndarray, speakers: np.ndarray, **options) -> 
     depth = np.linspace(0.8, 0.98, 10)[np.arange(len(units)) % 10]
     dots(axes, units * depth[:, None], speakers, **options)
     axes.add_patch(plt.Circle((0, 0), 1, fill=False, color=LIGHT))
-    axes.set(xlim=(-1.45, 1.45), ylim=(-1.45, 1.45))
+    axes.set(xlim=(-1.6, 1.6), ylim=(-1.6, 1.6))
 
 
 def rays(axes, bases: np.ndarray, reach: float, alpha: Sequence[float] | None = None) -> None:
@@ -133,9 +138,18 @@ def rays(axes, bases: np.ndarray, reach: float, alpha: Sequence[float] | None = 
         look = {"color": COLOURS[speaker], "alpha": alpha[speaker]}
         axes.plot([0, x], [0, y], linewidth=0.8, **look)
         axes.scatter(x, y, marker="X", s=60, edgecolor="white", linewidth=0.5, zorder=3, **look)
-        out = out + 0.1 if angles[speaker] - last < 0.1 else 1.16  # numbers side by side
+        out = out + 0.08 if angles[speaker] - last < 0.1 else 1.16  # numbers side by side
         last = angles[speaker]
         axes.text(out * x, out * y, speaker, ha="center", va="center", fontsize="small", **look)
+
+
+def names(axes, embeddings: np.ndarray, speakers: np.ndarray) -> None:
+    """The speakers' numbers outside the circle, in the directions of their means."""
+    for speaker in np.unique(speakers):
+        x, y = embeddings[speakers == speaker].mean(axis=0)
+        x, y = 1.15 * np.array([x, y]) / np.hypot(x, y)
+        look = {"color": COLOURS[speaker], "fontsize": "small", "ha": "center", "va": "center"}
+        axes.text(x, y, speaker, **look)
 
 
 def when(epoch: int) -> str:

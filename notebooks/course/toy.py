@@ -12,6 +12,8 @@ import numpy as np
 
 from speaker_bases.losses import CenterLoss, SpeakerBases
 
+from .restart import restart
+
 SPEAKERS, UTTERANCES, INPUTS = 8, 30, 16
 BATCH, EPOCHS = 80, 40
 
@@ -73,6 +75,7 @@ def train(
     seeds: Iterable[int] = (0,),
     epochs: int = EPOCHS,
     batches: Callable[[np.random.Generator], Iterable[np.ndarray]] = every_speaker,
+    learning_rate: float = 0.01,
 ) -> dict[int, Run]:
     """Train the toy once for each seed.
 
@@ -87,6 +90,7 @@ def train(
         seeds: one training each.
         epochs: of three batches of 80.
         batches: makes an epoch of batches, each the numbers of its utterances.
+        learning_rate: of Adam.
 
     Returns:
         The `Run` of each seed.
@@ -97,13 +101,9 @@ def train(
         fresh = _build(heads, seed)
         if model is None:
             model = fresh
-            model.compile(keras.optimizers.Adam(0.01), loss)
-            model.optimizer.build(model.trainable_variables)
-            start = [_copy(variable) for variable in model.optimizer.variables]
-        else:  # the model that is compiled already: tracing it anew takes longer than training it
-            model.set_weights(fresh.get_weights())
-            for variable, value in zip(model.optimizer.variables, start, strict=True):
-                variable.assign(value)
+            model.compile(keras.optimizers.Adam(learning_rate), loss)
+        else:
+            restart(model, fresh)
         random = np.random.default_rng(seed)
         order = np.concatenate([batch for _ in range(epochs) for batch in batches(random)])
         watch = _Watch(steps=len(order) // BATCH // epochs)

@@ -14,6 +14,12 @@ def build(project_root):
 
 
 @pytest.fixture(scope="session")
+def export(project_root):
+    """The module notebooks/export.py."""
+    return _import(project_root, "export")
+
+
+@pytest.fixture(scope="session")
 def course(project_root):
     """The package notebooks/course."""
     return _import(project_root, "course")
