@@ -314,8 +314,7 @@ say(
 # $L_{BC}$ never stands alone. In the paper's first proposal it stands beside $L_S$, and $L_S$ has
 # a blind spot. Add the same vector $v$ to all bases: every logit of an utterance grows by the
 # same number, $v \cdot e_i$, and the softmax does not change at all. ($L_C$ does not look at the
-# bases.) So any $v$ is free. Is there
-# one that brings $L_{BC}$ to its minimum? We want
+# bases.) So any $v$ is free. Is there one that brings $L_{BC}$ to its minimum? We want
 #
 # $$\sum_j \frac{W_j + v}{\lVert W_j + v \rVert} = 0 .$$
 #
@@ -476,8 +475,7 @@ for seed in SEEDS:
 #   where the speaker is, and lengths make up for directions.
 # - **Beside $L_H$ they do.** An embedding gains by every degree it comes nearer to its basis, so
 #   bases that are spread carry their speakers along. It is here, with cosines, that a loss on the
-#   bases has a hold on what is compared in the end. $L_{BC}$ makes less
-#   of it.
+#   bases has a hold on what is compared in the end. $L_{BC}$ makes less of it.
 
 # %% [markdown]
 # ## Why Figure 2 stays put
@@ -494,9 +492,9 @@ for seed in SEEDS:
 # it makes every embedding longer.)
 #
 # The reason is in the network. An embedding is an **average of outputs of LeakyReLU**. LeakyReLU
-# lets positive values through and shrinks negative ones, so what it returns is positive on
-# average, in every dimension, whoever speaks. All embeddings share that large common part, and so
-# do their means. $L_{BC}$ looks at the bases, and never sees it.
+# lets positive values through and shrinks negative ones. Its inputs vary around 0 (batch
+# normalisation sees to that), so what it returns is positive on average, in every dimension,
+# whoever speaks. All embeddings share that large common part, and so do their means. $L_{BC}$ looks at the bases, and never sees it.
 #
 # Let us see it in a small network that ends as the real one does. It has 24 speakers and 16
 # dimensions, so its bases do span the space. The last row is the counter-experiment: without
