@@ -314,8 +314,7 @@ say(
 # $L_{BC}$ never stands alone. In the paper's first proposal it stands beside $L_S$, and $L_S$ has
 # a blind spot. Add the same vector $v$ to all bases: every logit of an utterance grows by the
 # same number, $v \cdot e_i$, and the softmax does not change at all. ($L_C$ does not look at the
-# bases.) So any $v$ is free. Is there
-# one that brings $L_{BC}$ to its minimum? We want
+# bases.) So any $v$ is free. Is there one that brings $L_{BC}$ to its minimum? We want
 #
 # $$\sum_j \frac{W_j + v}{\lVert W_j + v \rVert} = 0 .$$
 #
@@ -419,19 +418,26 @@ def mining():
     return losses.HardNegativeMining(num_negatives=2, scale=5.0, reduction="mean")
 
 
-def train_toys(loss, **options):
-    """Trainings without a loss on the bases, with L_BC and with the spreading loss."""
-    on_bases = ({}, {"between_speaker": centring}, {"bases_regularizer": Spread()})
-    return [
-        toy.train(lambda own=own: [toy.bases(**options, **own)], loss, seeds=SEEDS)
-        for own in on_bases
-    ]
+@functools.cache
+def train_toys():
+    """Runs by seed: each loss alone, with L_BC and with the spreading loss."""
+    toys = {}
+    for symbol, loss, options in (
+        ("$L_S$", softmax_loss(), {"use_bias": False}),
+        ("$L_H$", mining(), {"similarity": "cosine"}),
+    ):
+        for name, on_bases in {
+            symbol: {},
+            f"{symbol} + $L_{{BC}}$": {"between_speaker": centring},
+            f"{symbol} + spreading": {"bases_regularizer": Spread()},
+        }.items():
+            head = functools.partial(toy.bases, **options, **on_bases)
+            toys[name] = toy.train(lambda head=head: [head()], loss, seeds=SEEDS)
+    return toys
 
 
-NAMES = ["$L_S$", "$L_S + L_{BC}$", "$L_S$ + spreading"]
-NAMES += ["$L_H$", "$L_H + L_{BC}$", "$L_H$ + spreading"]
-trainings = train_toys(softmax_loss(), use_bias=False) + train_toys(mining(), similarity="cosine")
-TOYS = dict(zip(NAMES, trainings, strict=True))
+# %%
+TOYS = train_toys()
 
 # %% say
 head = "| | closest bases | closest mean embeddings | nearest to its own speaker's mean |"
@@ -451,8 +457,8 @@ say(
 for seed in SEEDS:
     of_bases = {name: toy.closest_pair(by_seed[seed].bases[-1]) for name, by_seed in TOYS.items()}
     for name in ("$L_S$", "$L_H$"):
-        assert l_bc(TOYS[f"{name[:-1]} + L_{{BC}}$"][seed].bases[-1]) < -7.9
-        assert of_bases[f"{name[:-1]} + L_{{BC}}$"] > 0.85
+        assert l_bc(TOYS[f"{name} + $L_{{BC}}$"][seed].bases[-1]) < -7.9
+        assert of_bases[f"{name} + $L_{{BC}}$"] > 0.85
         assert of_bases[f"{name} + spreading"] < min(0.82, of_bases[name])
     alone, spread_out = (
         toy.closest_pair(toy.speaker_means(TOYS[name][seed]).T)
@@ -469,8 +475,7 @@ for seed in SEEDS:
 #   where the speaker is, and lengths make up for directions.
 # - **Beside $L_H$ they do.** An embedding gains by every degree it comes nearer to its basis, so
 #   bases that are spread carry their speakers along. It is here, with cosines, that a loss on the
-#   bases has a hold on what is compared in the end. $L_{BC}$ makes less
-#   of it.
+#   bases has a hold on what is compared in the end. $L_{BC}$ makes less of it.
 
 # %% [markdown]
 # ## Why Figure 2 stays put
@@ -487,9 +492,9 @@ for seed in SEEDS:
 # it makes every embedding longer.)
 #
 # The reason is in the network. An embedding is an **average of outputs of LeakyReLU**. LeakyReLU
-# lets positive values through and shrinks negative ones, so what it returns is positive on
-# average, in every dimension, whoever speaks. All embeddings share that large common part, and so
-# do their means. $L_{BC}$ looks at the bases, and never sees it.
+# lets positive values through and shrinks negative ones. Its inputs vary around 0 (batch
+# normalisation sees to that), so what it returns is positive on average, in every dimension,
+# whoever speaks. All embeddings share that large common part, and so do their means. $L_{BC}$ looks at the bases, and never sees it.
 #
 # Let us see it in a small network that ends as the real one does. It has 24 speakers and 16
 # dimensions, so its bases do span the space. The last row is the counter-experiment: without
@@ -554,6 +559,8 @@ ARMS = {  # LeakyReLU's slope, bias, L_BC
     "$L_S + L_{BC}$, no bias": (0.3, False, True),
     "$L_S + L_{BC}$, no LeakyReLU": (1.0, True, True),
 }
+
+# %%
 averages = {name: train_averages(*arm) for name, arm in ARMS.items()}
 
 # %% say

@@ -270,6 +270,7 @@ def measured(metric, trained):
     return np.array([metric(each.new_embeddings, SPLITS[s].new_y) for s, each in trained.items()])
 
 
+# %%
 METRICS = {"EER, %": verification_eer, "one-shot accuracy, %": one_shot_accuracy}
 pixels = {  # no training at all
     metric: np.array([measure(part.new_x, part.new_y) for part in SPLITS.values()])
@@ -325,7 +326,7 @@ for at in range(len(SEEDS)):
 
 # %% [markdown]
 # **What one sees.** The initial weights and the bias hardly matter, nor does the length of the
-# bases by itself. **The cosine makes the difference**: most of the gain is there as soon as the
+# bases by itself. **The cosine makes the difference**: much of the gain is there as soon as the
 # *embeddings* have length 1, the rest when both sides have. The margin then adds next to nothing,
 # and $L_{BC}$ nothing. And hard negative mining? Even against *all* others it lies between the
 # dot products and the softmax of cosines; with the 20 hardest it is hardly worse, with 5 clearly.
@@ -390,6 +391,7 @@ def at_scale(scale):
     return train(cosine, cosine_softmax(scale), SPLITS)
 
 
+# %%
 sweep = np.stack([measured(verification_eer, at_scale(scale)) for scale in SCALES])
 
 figure, axes = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
@@ -412,8 +414,9 @@ assert np.all(sweep[-1] > sweep[1] + 1) and np.all(sweep[2] > sweep[1])
 
 # %% [markdown]
 # It does. A cosine helps here mostly because it *fixes a small scale*: at 40 it is worse than the
-# dot products that it replaces. How small is best depends on the task and on the number of classes
-# (chapter 2), and with thousands of speakers a scale as small as 1 leaves too little to learn from.
+# dot products that it replaces. How small is best depends on the task and on the number of
+# classes (chapter 2): among 1,211 speakers of VoxCeleb1 and with a scale of 1, the right one
+# could not get even 1 in 100 of the probability, however well the network is trained.
 #
 # ## Faces, if you have them
 #

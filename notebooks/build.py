@@ -39,7 +39,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 NOTEBOOKS = Path(__file__).resolve().parent
-TIMEOUT = 600  # seconds a cell may take; the machine may be busy
+TIMEOUT = 2400  # seconds a cell may take; the machine may be busy
 KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
