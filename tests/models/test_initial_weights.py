@@ -13,8 +13,11 @@ from speaker_bases.train.systems import build_model
 
 DIGESTS = json.loads(Path(__file__).with_name("initial_weights.json").read_text(encoding="utf-8"))
 SYSTEMS = sorted(
-    path.stem for path in Path(__file__).parents[2].joinpath("conf/systems").glob("*.yaml")
+    path.stem
+    for path in Path(__file__).parents[2].joinpath("conf/systems").glob("*.yaml")
+    if "\nnetwork:" in path.read_text(encoding="utf-8")
 )
+"""Those with a network; an i-vector system has none."""
 
 
 def digest_of(model: keras.Model) -> str:
