@@ -9,7 +9,7 @@
 # show two ways of reaching it in which no speaker moves away from any other. You build a loss
 # that does spread, and you know why Figure 2 of the paper need not change when $L_{BC}$ falls.
 #
-# **Time.** An hour with the exercises; the cells run for less than a minute.
+# **Time.** An hour with the exercises; the cells run in under 90 seconds on two cores.
 #
 # **You need.** Chapter 1 (softmax, centre loss) and chapter 2 (cosines). No speech.
 
@@ -96,13 +96,13 @@ show(_sum_of_cosines)
 
 # %%
 angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)
-jitter = 0.06 * (np.arange(8) % 4 - 1.5)
+jitter = 0.11 * (np.arange(8) % 4 - 1.5)
 half = np.where(np.arange(8) < 4, 1.0, -1.0)
 SETS = {
     "even": np.stack([np.cos(angles), np.sin(angles)]),
     "opposite": np.stack([half, jitter]),
     "orthogonal": np.stack([np.where(half > 0, 1.0, jitter), np.where(half > 0, jitter, 1.0)]),
-    "alike": np.stack([np.ones(8), 0.06 * (np.arange(8) - 3.5)]),
+    "alike": np.stack([np.ones(8), 0.12 * (np.arange(8) - 3.5)]),
 }
 
 
@@ -131,7 +131,7 @@ pictures.show(
 )
 assert np.isclose(l_bc(SETS["even"]), -8, atol=0.1)
 assert np.isclose(l_bc(SETS["opposite"]), -8, atol=0.1)
-assert l_bc(SETS["orthogonal"]) > 20 and l_bc(SETS["alike"]) > 50
+assert l_bc(SETS["orthogonal"]) > 20 and l_bc(SETS["alike"]) > 40
 
 # %% [markdown]
 # (Grey: the mean of the unit bases.) Two opposite clusters are as good as the even spread,
@@ -212,8 +212,8 @@ figure.colorbar(image, ax=panels[0], label="push, share of the largest", shrink=
 pictures.show(
     figure,
     alt="Above, the pushes between eight bases as tables: L_BC is the same everywhere, the sum of "
-    "squares also pushes opposite bases, the later code and the spreading loss push the near pair "
-    "of 0 and 1 most. Below, the moves of the bases: under L_BC 0 and 1 move the same way, under "
+    "squares also pulls opposite bases, the later code acts on near and on opposite pairs, the "
+    "spreading loss pushes the near pair of 0 and 1 most. Below, the moves of the bases: under L_BC 0 and 1 move the same way, under "
     "the spreading loss away from each other.",
 )
 
@@ -469,7 +469,8 @@ for seed in SEEDS:
 #   where the speaker is, and lengths make up for directions.
 # - **Beside $L_H$ they do.** An embedding gains by every degree it comes nearer to its basis, so
 #   bases that are spread carry their speakers along. It is here, with cosines, that a loss on the
-#   bases has a hold on what is compared in the end. $L_{BC}$ does not use it.
+#   bases has a hold on what is compared in the end. $L_{BC}$ makes less
+#   of it.
 
 # %% [markdown]
 # ## Why Figure 2 stays put

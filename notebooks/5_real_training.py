@@ -9,7 +9,7 @@
 # a training example is, and why the same seed gives the same batches. You compare two systems on
 # the same test speakers, with an interval, and you read Figures 1 and 2 of the paper with care.
 #
-# **Time.** An hour with the exercises; the cells run for a minute and a half on two cores.
+# **Time.** An hour with the exercises; the cells run in under 90 seconds on two cores.
 #
 # **You need.** Chapters 1 to 4, and espeak-ng's voices: `pip install -e '.[synthetic]'`. The
 # voices are synthetic: what an error rate below says of real voices is nothing.

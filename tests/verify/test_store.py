@@ -111,6 +111,9 @@ def test_a_damaged_embedding_is_named(store, path):
             VoiceStore(path, "model 1", DIM).read()
 
 
+MANY = 40
+"""Utterances that the writers enrol at a time: all of them, or none."""
+
 WRITER = f"""
 import sys
 import numpy as np
@@ -118,7 +121,7 @@ from speaker_bases.verify.store import VoiceStore
 store = VoiceStore(sys.argv[1], "model 1", {DIM}, create=True)
 number = int(sys.argv[2])
 while True:
-    store.enrol(f"speaker {{number}}", np.random.default_rng(number).normal(size=(1, {DIM})))
+    store.enrol(f"speaker {{number}}", np.random.default_rng(number).normal(size=({MANY}, {DIM})))
     print(number, flush=True)
     number += 1
 """
@@ -137,7 +140,7 @@ def test_two_writers_lose_nothing(path):
         told += [int(line) for line in writer.communicate()[0].splitlines()]
     names = VoiceStore(path, "model 1", DIM).speakers()
     assert {f"speaker {number}" for number in told} <= names.keys()
-    assert {0, 1000} <= set(told)
+    assert {0, 1000} <= set(told) and set(names.values()) == {MANY}
 
 
 def test_a_killed_writer_loses_nothing_that_it_was_told(path, request):
@@ -152,6 +155,9 @@ def test_a_killed_writer_loses_nothing_that_it_was_told(path, request):
     names = VoiceStore(path, "model 1", DIM).speakers()
     assert {f"speaker {number}" for number in told} <= names.keys()
     assert len(names) <= len(told) + kills  # the one in hand may be there, too
+    assert set(names.values()) == {MANY}
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_from_enrolment_to_identification(tiny, onnx_file, path, capsys):
