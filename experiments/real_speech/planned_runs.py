@@ -12,6 +12,7 @@ CONF = HERE.parents[1] / "conf"
 ORDER = (
     "baseline",
     "resemblyzer",
+    "ivector",
     "metric_learning",
     "softmax",
     "center",

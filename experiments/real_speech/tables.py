@@ -33,6 +33,8 @@ HELD_OUT = "held-out"
 NOT_RUN = "not run"
 SILENCE = "silence-"
 """What the names of runs begin with that change one choice the paper is silent about."""
+SIZES = "ivector-"
+"""What the names of runs begin with that choose the size of the i-vector system."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -93,7 +95,8 @@ def filled(text: str, runs: list[Run], where: Path, scores: Path) -> str:
         "real-speech-systems": lambda: systems_table(runs),
         "real-speech-min-dcf": lambda: min_dcf_table(runs),
         "real-speech-held-out": lambda: held_out_table(runs),
-        "real-speech-silences": lambda: silences_table(runs),
+        "real-speech-ivector-sizes": lambda: changes_table(runs, SIZES, "components x dimensions"),
+        "real-speech-silences": lambda: changes_table(runs, SILENCE, "choice"),
         "real-speech-backends": lambda: backends_table(scores.parent / "backends.csv", LISTS),
         "real-speech-geometry": lambda: geometry_table(scores.parent / "geometry.csv"),
         "real-speech-runs": lambda: runs_table(runs),
@@ -158,7 +161,7 @@ def held_out_table(runs: list[Run]) -> str:
     """The runs that chose the number of steps, on held-out training speakers."""
     head = ["run", "loss", "epochs", "steps", "seed", "EER %, 95 % interval", "minDCF p=0.01"]
     lines = [[*head, "training loss, first to last epoch", "min"]]
-    chose = (run for run in runs if run.data == "kept" and not run.name.startswith(SILENCE))
+    chose = (r for r in runs if r.data == "kept" and not r.name.startswith((SILENCE, SIZES)))
     for run in sorted(chose, key=lambda r: int(r.epochs)):
         rows = {row["seed"]: row for row in run.on(HELD_OUT)}
         for seed in run.seeds:
@@ -177,14 +180,20 @@ def held_out_table(runs: list[Run]) -> str:
     return as_table(lines, left=2)
 
 
-def silences_table(runs: list[Run]) -> str:
-    """One choice changed at a time, on held-out training speakers."""
-    lines = [["choice", "loss", "steps", "seeds", "EER %", "minDCF p=0.01"]]
+def changes_table(runs: list[Run], prefix: str, what: str) -> str:
+    """One choice changed at a time, on held-out training speakers.
+
+    Args:
+        runs: the plan and what was made of it.
+        prefix: what the names of the runs begin with.
+        what: heads the rest of their names.
+    """
+    lines = [[what, "loss", "steps", "seeds", "EER %", "minDCF p=0.01"]]
     for run in runs:
-        if run.name.startswith(SILENCE):
+        if run.name.startswith(prefix):
             rows = run.on(HELD_OUT)
             steps = rows[0]["steps"] if rows else "-"
-            about = [run.name.removeprefix(SILENCE), run.loss, steps, seeds_of(run)]
+            about = [run.name.removeprefix(prefix), run.loss, steps, seeds_of(run)]
             lines.append([*about, rates_of(rows), mean(rows, "min_dcf_0.01", 3)])
     return as_table(lines, left=2)
 
