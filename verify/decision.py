@@ -26,6 +26,7 @@ class Decision:
             if they are not; None without a calibration.
         prior: probability of one speaker before the recordings are heard, as the caller says.
         probability: the same after; None without a calibration.
+        rates_on: the list that the calibration and the rates are of; None without one.
         false_accept: how often trials of two speakers reach the threshold, on that list.
         false_reject: how often trials of one speaker do not.
         synthetic: the system was trained on synthetic voices.
@@ -40,6 +41,7 @@ class Decision:
     llr: float | None
     prior: float
     probability: float | None
+    rates_on: str | None
     false_accept: Rate | None
     false_reject: Rate | None
     synthetic: bool

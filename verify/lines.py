@@ -20,8 +20,9 @@ def decision_lines(decision: Decision) -> list[str]:
             f"{decision.probability:.4f} if it was {decision.prior:g} before"
         )
         lines.append(
-            f"at this threshold, on that list: false accepts {_percent(decision.false_accept)}, "
-            f"false rejects {_percent(decision.false_reject)} (95 % over other speakers)"
+            f"at this threshold, on {decision.rates_on}: false accepts "
+            f"{_percent(decision.false_accept)}, false rejects {_percent(decision.false_reject)} "
+            "(95 % over other speakers)"
         )
     if decision.synthetic:
         lines.append(SYNTHETIC)

@@ -87,10 +87,9 @@ def fingerprint(path: str | os.PathLike) -> str:
     from ..files import content_digest
     from ..run_dir import RunDir
 
-    embedder = RunDir(path).embedder
-    if not embedder.is_file():
-        raise InputError(f"{embedder}: missing; finish the training first (stage 2)")
-    return content_digest(embedder)
+    run = RunDir(path)
+    run.refuse_no_network()
+    return content_digest(run.embedder)
 
 
 class KerasModel:

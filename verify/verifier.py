@@ -151,10 +151,11 @@ class Verifier:
         """
         _check_prior(prior)
         calibration = self.card["calibration"]
-        llr = probability = accept = reject = None
+        llr = probability = rates_on = accept = reject = None
         if calibration is not None:
             llr = calibration["scale"] * score + calibration["offset"]
             probability = _sigmoid(llr + math.log(prior / (1 - prior)))
+            rates_on = calibration["learnt_from"]["list"]
             accept, reject = (
                 _rate_at(calibration["points"], name, threshold)
                 for name in ("false_accept", "false_reject")
@@ -168,6 +169,7 @@ class Verifier:
             llr=llr,
             prior=prior,
             probability=probability,
+            rates_on=rates_on,
             false_accept=accept,
             false_reject=reject,
             synthetic=self.card["synthetic"],

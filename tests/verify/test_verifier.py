@@ -163,7 +163,8 @@ def test_a_given_threshold_is_taken(tiny, onnx_file, capsys):
     paths = tiny.wav["spk0-0"], tiny.wav["spk5-1"]
     for threshold, code in ((-1.0, 0), (1.0, 1)):
         command = ("verify", "--model", onnx_file, "--threshold", threshold, *paths)
-        assert run(*command, capsys=capsys)[0] == code
+        found, out, _ = run(*command, capsys=capsys)
+        assert found == code and ": given\n" in out and "at this threshold, on pairs: " in out
 
 
 def test_synthetic_voices_are_named(tiny, capsys, monkeypatch):
