@@ -18,6 +18,7 @@
 # `pip install -e '.[synthetic,notebook]'`. Nothing is downloaded.
 
 # %%
+import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's chatter, not its errors
@@ -49,8 +50,8 @@ for utterance in list(wav_scp)[:3]:
 
 # %% [markdown]
 # These are Kaldi's *data directories*: text files with one line per utterance. `wav.scp` says where
-# the sound is, `utt2spk` who is speaking, `feats.scp` where the features are. Here are two seconds
-# of each of two speakers:
+# the sound is, `utt2spk` who is speaking, `feats.scp` where the features are. Here are two speakers,
+# two seconds each:
 
 # %%
 ours = next(iter(wav_scp))
@@ -262,11 +263,13 @@ def mean_of_pairs(table):
 clips = np.stack([features[each][:200] for each in wav_scp])
 
 
+@functools.cache  # run a cell again, and it is there at once
 def embeddings_of(seed):
     heard = untrained_network(seed)
     return np.concatenate([heard(part) for part in np.split(clips, 4)])
 
 
+# %%
 untrained = {seed: embeddings_of(seed) for seed in SEEDS}
 alike = [mean_of_pairs(cosine_table(vectors)) for vectors in untrained.values()]
 assert min(alike) > 0.99
@@ -279,9 +282,10 @@ The mean cosine of two utterances is **{alike[0]:.3f}**, whoever speaks; with ot
 
 # %% [markdown]
 # Look at what an embedding is: each of its numbers is a mean of what comes out of a LeakyReLU,
-# which keeps what is above 0 and shrinks what is below. Such a mean is above 0 for nearly every
-# channel and utterance. So all embeddings share a long **common vector**, and differ by a little
-# around it. Here is the same in four lines, without a network:
+# which keeps what is above 0 and shrinks what is below. What goes in may be 0 on average; what comes
+# out is not. So each channel has an offset, the same for every utterance: all embeddings share a
+# long **common vector**, and differ by a little around it. Here is the same in four lines, without
+# a network:
 
 # %%
 noise = np.random.default_rng(0).normal(size=(36, 304, 128))  # 36 "utterances", nothing but noise

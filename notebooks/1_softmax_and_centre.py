@@ -142,7 +142,7 @@ print(f"by hand {by_hand:.5f}, library {of_library:.5f}")
 # %% [markdown]
 # `SpeakerBases` is a `Dense` layer that also knows cosines (chapter 2), negatives (chapter 3) and
 # $L_{BC}$ (chapter 4). It computes in float32 even where the rest of the model uses half precision:
-# among a thousand logits, half precision cannot tell the largest two apart.
+# among a thousand logits, half precision may not tell the largest two apart.
 #
 # ### What the gradient does: soft mining
 #

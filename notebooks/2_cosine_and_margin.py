@@ -13,6 +13,7 @@
 # **You need.** Chapter 1.
 
 # %%
+import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's chatter, not its errors
@@ -89,7 +90,7 @@ print(f"Eq. 4 {from_equation:.5f}, by hand {by_hand:.5f}, library {of_library:.5
 # | cosines in float32, on GPUs without TF32 | two speakers of a thousand may differ by less than half precision resolves |
 # | `reduction="mean"`, `sample_weight`, saving | it is a Keras loss like any other |
 #
-# The first is worth seeing. Silence can become such a vector, and so can padding:
+# The first is worth seeing. An embedding is such a vector where every unit of a ReLU layer is off:
 
 # %%
 with_zero = tf.constant(np.vstack([e[:1], np.zeros((1, dim), "float32")]))
@@ -179,11 +180,13 @@ assert pull(1, 0).min() > 0.7 and pull(20, 0)[0] < 0.01 and np.all(pull(5, 0.35)
 settings = {"seeds": SEEDS, "epochs": 60, "learning_rate": 0.03}
 
 
+@functools.cache  # run a cell again, and it is there at once
 def train(scale, margin):
     loss = losses.AdditiveMarginSoftmax(scale=scale, margin=margin, reduction="mean")
     return toy.train(lambda: [toy.bases(similarity="cosine")], loss=loss, **settings)
 
 
+# %%
 no_margin = train(scale=5, margin=0)
 pictures.circle(
     no_margin[0],

@@ -13,6 +13,7 @@
 # **You need.** Chapters 1 and 2; headphones; `pip install -e '.[synthetic,notebook]'`.
 
 # %%
+import functools
 import os
 from itertools import pairwise
 
@@ -84,7 +85,6 @@ print(f"Eq. 8, by hand and in the library: {from_equation:.5f}")
 # | it adds | because |
 # |---|---|
 # | $w$ is kept positive | a negative one would turn the loss around: the less alike, the better |
-# | any number of speakers, of utterances for each, in any order | the last batch of an epoch is smaller |
 # | a choice: is the utterance part of its own mean? | the paper's Eq. 7 says yes; the authors of GE2E say no |
 # | lengths of 0, float32, a metric | as in chapters 1 and 2 |
 #
@@ -121,21 +121,25 @@ begins with -9.5.
 
 # %% [markdown]
 # Now the toy, with both biases, and with batches that hold all eight speakers or only two of them.
-# (The toy's batches usually hold all: a picture of them says nothing about a limit of 20 speakers.)
+# (A batch of the toy's usually holds all eight, so that a picture of it says nothing about a limit.)
 
 # %%
 settings = {"seeds": SEEDS, "epochs": 60, "learning_rate": 0.03}
 
 
-def train_ge2e(bias, batches):
+pools = {"all eight": toy.every_speaker, "two": toy.some_speakers(2)}
+
+
+@functools.cache  # run a cell again, and it is there at once
+def train_ge2e(bias, pool):
     def heads():
         return [losses.GE2E(init_bias=bias, reduction="mean", name="ge2e")]
 
-    return toy.train(heads, batches=batches, **settings)
+    return toy.train(heads, batches=pools[pool], **settings)
 
 
-pools = {"all eight": toy.every_speaker, "two": toy.some_speakers(2)}
-ge2e = {(b, pool): train_ge2e(b, pools[pool]) for b in (-5.0, -9.5) for pool in pools}
+# %%
+ge2e = {(bias, pool): train_ge2e(bias, pool) for bias in (-5.0, -9.5) for pool in pools}
 
 # %%
 right = {
@@ -213,10 +217,10 @@ print(f"Eq. 10 as a mean, by hand and in the library: {terms.mean():.5f}")
 #
 # | it adds | because |
 # |---|---|
-# | `reduction="sum"`, the equation as printed | with a sum, $H$ and the size of the batch are hidden learning rates |
+# | `reduction="sum"`, as Eq. 10 is printed | a choice to make: with a sum, $H$ and the size of the batch decide how much the loss counts beside weight decay and $L_{BC}$ |
 # | `form="joint"` | the first author's later code has one logarithm for all negatives |
 # | from 100,000 speakers on, `SpeakerBases` mines by itself | a gradient for all cosines would be as large as all cosines |
-# | an exact search in blocks | a sort of a million cosines costs more than their product |
+# | a search in blocks | the largest hundred of a million are found without sorting a million |
 #
 # ### A picture of both pools
 #
@@ -291,6 +295,7 @@ def crops(number, seed):
 
 
 # %%
+@functools.cache
 def learn_voices(seed, steps=200):
     keras.utils.set_random_seed(seed)
     frames = keras.Input((100, 64))
@@ -309,6 +314,7 @@ def learn_voices(seed, steps=200):
     return units.T @ units, history["speaker_accuracy"][-1]
 
 
+# %%
 of_voices, accuracy = learn_voices(seed=0)
 pairs = np.where(np.triu(np.ones_like(of_voices), 1) > 0, of_voices, np.nan)
 closest = np.unravel_index(np.nanargmax(pairs), pairs.shape)
@@ -473,7 +479,15 @@ contest = {
     "all speakers": SmallHardNegatives(19, scale=5.0),
     "softmax": losses.AdditiveMarginSoftmax(scale=5.0, margin=0.0, reduction="mean"),
 }
-trained = {name: crowd.train(loss, marks, SEEDS) for name, loss in contest.items()}
+
+
+@functools.cache
+def train_crowd(name):
+    return crowd.train(contest[name], marks, SEEDS)
+
+
+# %%
+trained = {name: train_crowd(name) for name in contest}
 rates = {
     name: np.array([training.eer for training in runs.values()]) for name, runs in trained.items()
 }
