@@ -1,5 +1,8 @@
 """Two trainings in one system: a classifier, then a Siamese network of one layer more."""
 
+import itertools
+import signal
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +11,6 @@ from speaker_bases.command_line import InputError
 from speaker_bases.kaldi_feats.reader import FeatureReader
 from speaker_bases.models.utterance_embedder import UtteranceEmbedder
 from speaker_bases.run_dir import RunDir, read_log
-from speaker_bases.train import checkpoints as checkpoints_module
 from speaker_bases.train import pair_mining
 from speaker_bases.train.checkpoints import Checkpoints, last_checkpoint
 from speaker_bases.train.coherence import phases
@@ -81,35 +83,23 @@ def test_the_mined_pairs_are_the_nearest_of_those_drawn(config_of, make_data, ou
 
 @pytest.fixture
 def stopped(monkeypatch):
-    """Pretend that Ctrl-C is pressed in a step of the trainings, or in a part of a mining."""
+    """Press Ctrl-C in a step of the trainings, or while a part of a mining is embedded."""
 
     def stop(step=None, part=None):
-        batch_end = checkpoints_module.Checkpoints.on_train_batch_end
-        embed = pair_mining.embed_utterances
-        seen = []
+        calls = itertools.count(1)
 
-        def stop_batch(self, batch, logs=None):
-            seen.append(1)
-            if len(seen) == step:
-                self._interrupt(2, None)
-                self.model.stop_training = True
-            batch_end(self, batch, logs)
+        def then(function):
+            def call(*arguments, **options):
+                if next(calls) == (step or part):
+                    signal.raise_signal(signal.SIGINT)
+                return function(*arguments, **options)
 
-        def stop_embedding(*arguments):
-            seen.append(1)
-            if part == len(seen):
-                raise KeyboardInterrupt
-            return embed(*arguments)
+            return call
 
+        place = (Checkpoints, "on_train_batch_end") if step else (pair_mining, "embed_utterances")
         with monkeypatch.context() as patched:
-            if step:
-                patched.setattr(checkpoints_module.Checkpoints, "on_train_batch_end", stop_batch)
-            else:
-                patched.setattr(pair_mining, "embed_utterances", stop_embedding)
-            try:
-                return train(*stop.arguments)
-            except KeyboardInterrupt:
-                return False
+            patched.setattr(*place, then(getattr(*place)))
+            return train(*stop.arguments)
 
     return stop
 
@@ -143,10 +133,10 @@ def test_stopped_trainings_and_minings_end_as_whole_ones(
     stopped.arguments = (config, data, out)
     run = RunDir(out)
     assert stopped(step=3) is False and not run.config.exists()  # in the first training
-    assert stopped(part=3) is False  # in the mining before the second
+    assert stopped(part=2) is False  # in the mining before the second
     assert len(list(run.mining.glob("*.part-*.npz"))) == 2
     embedded = [path.stat().st_mtime_ns for path in sorted(run.mining.iterdir())]
-    assert stopped(part=2) is False  # again: what is embedded is not embedded again
+    assert stopped(part=1) is False  # again: what is embedded is not embedded again
     parts = sorted(run.mining.glob("*.part-*.npz"))
     assert [path.stat().st_mtime_ns for path in parts[:2]] == embedded and len(parts) == 3
     assert stopped(step=8) is False  # within an epoch
