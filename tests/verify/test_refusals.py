@@ -107,7 +107,7 @@ def test_a_model_that_is_none(tiny, tmp_path, refused):
         ("--model", tmp_path / "m.pt", "neither a run's folder nor an .onnx file"),
         ("--model", tmp_path / "none.onnx", "no such file"),
         ("--run", tmp_path / "none", "neither a run's folder nor an .onnx file"),
-        ("--run", tmp_path / "empty", "missing; finish the training first"),
+        ("--run", tmp_path / "empty", "missing; train the system first"),
         ("--run", half, "missing; finish the training first"),
         ("--run", torn, "Keras cannot load this model"),
     ):
