@@ -217,7 +217,7 @@ print(f"Eq. 10 as a mean, by hand and in the library: {terms.mean():.5f}")
 #
 # | it adds | because |
 # |---|---|
-# | `reduction="sum"`, as Eq. 10 is printed | a choice to make: with a sum, $H$ and the size of the batch decide how much the loss counts beside weight decay and $L_{BC}$ |
+# | `reduction="sum"`, as the paper prints Eq. 10 | a choice to make: with a sum, $H$ and the size of the batch decide how much the loss counts beside weight decay and $L_{BC}$ |
 # | `form="joint"` | the first author's later code has one logarithm for all negatives |
 # | from 100,000 speakers on, `SpeakerBases` mines by itself | a gradient for all cosines would be as large as all cosines |
 # | a search in blocks | the largest hundred of a million are found without sorting a million |
