@@ -393,7 +393,7 @@ the time.
 # ## Whom does the gradient push?
 #
 # So $L_H$ sees all speakers, at no cost. But so does the softmax (chapter 1). What is the
-# difference? We train 1,211 made-up speakers with a softmax of cosines, and ask how the push on the
+# difference? We train 1,211 made-up speakers, as many as VoxCeleb1 has, with a softmax of cosines, and ask how the push on the
 # other speakers is shared out, from the hardest to the easiest.
 
 # %%

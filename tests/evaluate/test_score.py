@@ -160,7 +160,8 @@ def test_earlier_scores_survive_an_error(scored, capsys):
 
 def test_an_unknown_back_end_names_those_there_are(scored, capsys):
     assert scored("--backend", "guess") == 1
-    assert "no such back-end 'guess'; there are cosine, euclidean, bvector" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "no such back-end 'guess'; there are cosine, euclidean, bvector" in error
 
 
 @pytest.mark.parametrize(
